@@ -1,0 +1,83 @@
+"""The table of what ran: compact for the terminal, in full for docs/interop.md."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+__all__ = ["Row", "as_document", "as_text"]
+
+_HEAD = ("peer", "version", "direction", "TLS", "AUTH", "result")
+
+
+@dataclass(slots=True)
+class Row:
+    """One test: who talked to whom, how, and what came out."""
+
+    peer: str
+    version: str
+    direction: str
+    what: str
+    tls: str = "-"
+    auth: str = "-"
+    result: str = "did not run"
+
+    @property
+    def group(self) -> tuple[str, str, str, str, str]:
+        """What rows of one line of the compact table have in common."""
+        return (self.peer, self.version, self.direction, self.tls, self.auth)
+
+
+def as_text(rows: Sequence[Row]) -> str:
+    """One line per peer, direction, TLS and AUTH, with the number of tests per result."""
+    return "\n".join(_aligned([_HEAD, *_summed(rows)]))
+
+
+def as_document(rows: Sequence[Row], system: str) -> str:
+    """The whole docs/interop.md."""
+    details = [(row.peer, row.direction, row.what, row.tls, row.auth, row.result) for row in rows]
+    return _DOCUMENT.format(
+        system=system,
+        summary=_markdown([_HEAD, *_summed(rows)]),
+        details=_markdown([("peer", "direction", "what", "TLS", "AUTH", "result"), *details]),
+    )
+
+
+def _summed(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    groups: dict[tuple[str, str, str, str, str], Counter[str]] = {}
+    for row in rows:
+        groups.setdefault(row.group, Counter())[row.result] += 1
+    return [(*group, _counts(results)) for group, results in sorted(groups.items())]
+
+
+def _counts(results: Counter[str]) -> str:
+    return ", ".join(f"{number} {result}" for result, number in sorted(results.items()))
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> Iterable[str]:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    head, *rest = lines
+    rule = ["---"] * len(head)
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *rest))
+
+
+_DOCUMENT = """\
+# Interoperability
+
+Written by `scripts/interop --write-docs` on {system}; do not edit. Each line was seen to work (or not)
+between smtpx and a program that others wrote. Certificates are verified against a throw-away authority
+by whoever is the client; what arrives is compared octet by octet with what was sent, after the trace
+headers that servers put first. Lines marked "control" have no smtpx in them: they prove the peers.
+
+## Summary
+
+{summary}
+
+## Every check
+
+{details}
+"""
