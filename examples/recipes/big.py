@@ -7,6 +7,11 @@ from collections.abc import Iterator
 
 from recipes.building import base64_lines, generated, noise, octets
 
+WORDS = (
+    "kettle tea Löffel Straße naïve œuvre żółć kůň çay θάλασσα чайник קומקום شاي चाय ชา お茶 やかん 茶壶 주전자 "
+    "☕ 🫖 – … “quoted” 12,50 € . .. .x"
+)
+
 
 @generated
 def attachment_1mb() -> bytes:
@@ -53,10 +58,6 @@ def with_attachment(name: str, data: bytes) -> bytes:
 @generated
 def text_2mb_8bit() -> bytes:
     """2 MB of text in many alphabets as 8bit, now and then with a dot at a line's start."""
-    words = (
-        "kettle tea Löffel Straße naïve œuvre żółć kůň çay θάλασσα чайник קומקום شاي चाय ชา お茶 "
-        "やかん 茶壶 주전자 ☕ 🫖 – … “quoted” 12,50 € . .. .x"
-    ).split()
     return octets(
         """
         From: ada@example.org
@@ -71,7 +72,7 @@ def text_2mb_8bit() -> bytes:
         $text
         """,
         charset="utf-8",
-        text="\n".join(random_lines(32, words, size=2_000_000)),
+        text="\n".join(random_lines(32, WORDS.split(), size=2_000_000)),
     )
 
 

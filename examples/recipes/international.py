@@ -136,18 +136,14 @@ def japanese_iso_2022_jp() -> bytes:
         charset="iso-2022-jp",
         sender=encoded_words("鈴木一郎", "ISO-2022-JP"),
         recipient=encoded_words("田中花子", "ISO-2022-JP"),
-        subject=encoded_words(
-            "来週の打ち合わせの日程と場所についてのご相談とお願い", "ISO-2022-JP"
-        ),
+        subject=encoded_words("来週の打ち合わせの日程と場所についてのご相談とお願い", "ISO-2022-JP"),
     )
 
 
 @committed
 def japanese_utf8() -> bytes:
     """Japanese headers as UTF-8 encoded-words over several lines, body in base64."""
-    text = (
-        "佐藤様\r\n\r\nご注文の品を本日発送いたしました。\r\n到着まで今しばらくお待ちください。\r\n"
-    )
+    text = "佐藤様\r\n\r\nご注文の品を本日発送いたしました。\r\n到着まで今しばらくお待ちください。\r\n"
     return octets(
         """
         From: $sender <shop@example.org>
@@ -163,9 +159,7 @@ def japanese_utf8() -> bytes:
         """,
         sender=encoded_words("お茶の店"),
         recipient=encoded_words("佐藤様"),
-        subject=encoded_words(
-            "【発送のお知らせ】ご注文いただいた急須と湯呑みのセットを本日発送いたしました"
-        ),
+        subject=encoded_words("【発送のお知らせ】ご注文いただいた急須と湯呑みのセットを本日発送いたしました"),
         text=base64_lines(text.encode("utf-8")),
     )
 

@@ -100,9 +100,7 @@ def pdf_attachment() -> bytes:
 @committed
 def zip_attachment() -> bytes:
     """A ZIP archive with two files as an attachment."""
-    archive = zip_archive(
-        {"read-me.txt": b"Hello from the archive.\r\n", "data/noise.bin": noise(1, 600)}
-    )
+    archive = zip_archive({"read-me.txt": b"Hello from the archive.\r\n", "data/noise.bin": noise(1, 600)})
     return octets(
         """
         From: ada@example.org

@@ -91,9 +91,7 @@ def quoted_printable_soft_breaks() -> bytes:
 @committed
 def base64_body() -> bytes:
     """A text body in base64, every line but the last of exactly 76 characters."""
-    text = "".join(
-        f"{n:3d}. A line of text that nobody can read on the wire.\r\n" for n in range(1, 61)
-    )
+    text = "".join(f"{n:3d}. A line of text that nobody can read on the wire.\r\n" for n in range(1, 61))
     return octets(
         """
         From: reports@example.org
