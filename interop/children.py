@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -70,13 +69,14 @@ class Child:
         self.log = Log(title, log)
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [*_dies_with_us(), *map(str, command)],
+                [*map(str, command)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
             )
+        self._guardian = _guard(self.process.pid)
 
     def __enter__(self) -> "Child":
         return self
@@ -86,6 +86,7 @@ class Child:
 
     def stop(self, *, timeout_seconds: float = 15) -> int:
         """Ask it to end (SIGTERM), insist after the timeout (SIGKILL); the exit status."""
+        _dismiss(self._guardian)
         self.process.terminate()
         try:
             return self.process.wait(timeout_seconds)
@@ -137,6 +138,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _dies_with_us() -> list[str]:
-    # A finaliser does not run when pytest is killed; the kernel's parent-death signal still comes.
-    return ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
+def _guard(group: int) -> subprocess.Popen[bytes]:
+    # A finaliser does not run when pytest is killed. Then this pipe closes, and the guardian ends the group. The
+    # kernel's parent-death signal will not do: it is lost when a program changes its user, as Postfix does.
+    command = ["sh", "-c", 'read -r _; kill -s TERM -- "-$1"; sleep 3; kill -s KILL -- "-$1"', "guardian", str(group)]
+    silent = subprocess.DEVNULL
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=silent, stderr=silent, start_new_session=True)
+
+
+def _dismiss(guardian: subprocess.Popen[bytes]) -> None:
+    with guardian:
+        guardian.kill()

@@ -1,5 +1,6 @@
 """smtpx sends to smtp-sink, which can be told to misbehave at any step."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -51,7 +52,8 @@ def sink(workshop: Path) -> Iterator[Start]:
         def start(*options: str) -> Sink:
             directory = _new_directory(workshop)
             port = free_port()
-            command = ["smtp-sink", "-u", "nobody", "-d", f"{directory}/%M.", *options]
+            user = ["-u", "nobody"] if os.geteuid() == 0 else []
+            command = ["smtp-sink", *user, "-d", f"{directory}/%M.", *options]
             child = Child("smtp-sink", [*command, f"inet:127.0.0.1:{port}", "100"], directory / ".log")
             running.enter_context(child).wait_for_port(port)
             return Sink(port, directory)
