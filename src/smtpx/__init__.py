@@ -1,0 +1,145 @@
+"""SMTP for Python, whole: client, server, LMTP, on one core free of I/O.
+
+Names are loaded when they are first used: sending mail does not load the server, and nothing loads TLS before TLS is
+needed.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0.dev0"
+
+_HOMES = {
+    "smtpx.client.aio": ("AsyncClient", "AsyncConnection"),
+    "smtpx.client.sync": ("Client", "Connection", "send"),
+    "smtpx.client.settings": ("ClientSettings", "Limits"),
+    "smtpx.errors": (
+        "AuthenticationError",
+        "ConfigurationError",
+        "ConnectError",
+        "ConnectionLost",
+        "DeadlineError",
+        "LocalProtocolError",
+        "PermanentRefusal",
+        "ProtocolError",
+        "RefusedError",
+        "RemoteProtocolError",
+        "SMTPXError",
+        "TLSError",
+        "TemporaryRefusal",
+        "TransportError",
+        "UnsupportedError",
+    ),
+    "smtpx.extensions": ("STANDARD",),
+    "smtpx.flows.outcome": ("SendResult",),
+    "smtpx.flows.session": ("Security",),
+    "smtpx.flows.steps": ("Timeouts",),
+    "smtpx.net.tls": ("client_context", "server_tls"),
+    "smtpx.protocol.dialect": ("LMTP", "SMTP"),
+    "smtpx.protocol.extension": ("Extension",),
+    "smtpx.protocol.limits": ("ServerLimits",),
+    "smtpx.sasl": ("Credentials", "Password"),
+    "smtpx.server.listener": ("Listener", "Server"),
+    "smtpx.server.run": ("ServerThread", "serve"),
+    "smtpx.server.session": ("Reject", "Session", "ok", "reply"),
+    "smtpx.wire.address": ("NULL_SENDER", "Mailbox"),
+    "smtpx.wire.reply": ("Reply",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+if TYPE_CHECKING:
+    from smtpx.client.aio import AsyncClient, AsyncConnection
+    from smtpx.client.settings import ClientSettings, Limits
+    from smtpx.client.sync import Client, Connection, send
+    from smtpx.errors import (
+        AuthenticationError,
+        ConfigurationError,
+        ConnectError,
+        ConnectionLost,
+        DeadlineError,
+        LocalProtocolError,
+        PermanentRefusal,
+        ProtocolError,
+        RefusedError,
+        RemoteProtocolError,
+        SMTPXError,
+        TemporaryRefusal,
+        TLSError,
+        TransportError,
+        UnsupportedError,
+    )
+    from smtpx.extensions import STANDARD
+    from smtpx.flows.outcome import SendResult
+    from smtpx.flows.session import Security
+    from smtpx.flows.steps import Timeouts
+    from smtpx.net.tls import client_context, server_tls
+    from smtpx.protocol.dialect import LMTP, SMTP
+    from smtpx.protocol.extension import Extension
+    from smtpx.protocol.limits import ServerLimits
+    from smtpx.sasl import Credentials, Password
+    from smtpx.server.listener import Listener, Server
+    from smtpx.server.run import ServerThread, serve
+    from smtpx.server.session import Reject, Session, ok, reply
+    from smtpx.wire.address import NULL_SENDER, Mailbox
+    from smtpx.wire.reply import Reply
+
+__all__ = [
+    "LMTP",
+    "NULL_SENDER",
+    "SMTP",
+    "STANDARD",
+    "AsyncClient",
+    "AsyncConnection",
+    "AuthenticationError",
+    "Client",
+    "ClientSettings",
+    "ConfigurationError",
+    "ConnectError",
+    "Connection",
+    "ConnectionLost",
+    "Credentials",
+    "DeadlineError",
+    "Extension",
+    "Limits",
+    "Listener",
+    "LocalProtocolError",
+    "Mailbox",
+    "Password",
+    "PermanentRefusal",
+    "ProtocolError",
+    "RefusedError",
+    "Reject",
+    "RemoteProtocolError",
+    "Reply",
+    "SMTPXError",
+    "Security",
+    "SendResult",
+    "Server",
+    "ServerLimits",
+    "ServerThread",
+    "Session",
+    "TLSError",
+    "TemporaryRefusal",
+    "Timeouts",
+    "TransportError",
+    "UnsupportedError",
+    "client_context",
+    "ok",
+    "reply",
+    "send",
+    "serve",
+    "server_tls",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'smtpx' has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
