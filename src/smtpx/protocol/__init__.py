@@ -1,0 +1,1 @@
+"""SMTP without I/O: the phase table, events, the extension interface, and one protocol object for each side."""

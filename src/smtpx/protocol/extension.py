@@ -1,0 +1,162 @@
+"""What an extension is: an object with a keyword, parameters and verbs. This is also how users add their own.
+
+An extension is one value used by both sides; each of its methods has a default that does nothing.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from smtpx.errors import ConfigurationError
+from smtpx.protocol.facts import ServerFacts
+from smtpx.protocol.settings import ServerSettings
+from smtpx.wire.address import Mailbox
+from smtpx.wire.commands import Chunk
+from smtpx.wire.params import Param, Params
+from smtpx.wire.reply import Reply
+
+__all__ = ["Conversation", "Extension", "ExtensionSet", "MailFacts", "Offer", "VerbHandler"]
+
+
+class Conversation(Protocol):
+    """The server protocol as a verb handler sees it: each handler ends in exactly one of the calls below."""
+
+    @property
+    def settings(self) -> ServerSettings: ...
+    @property
+    def facts(self) -> ServerFacts: ...
+    @property
+    def mail_params(self) -> Params: ...
+
+    def reply(self, reply: Reply) -> None:
+        """Answer the command."""
+        ...
+
+    def ask_session(self, verb: str, argument: str | None) -> None:
+        """Let the session answer it (`Session.command`)."""
+        ...
+
+    def receive_chunk(self, chunk: Chunk, *, well_formed: bool) -> None:
+        """Take the octets behind a BDAT."""
+        ...
+
+    def start_auth(self, mechanism: str, initial: str | None) -> None:
+        """Begin an AUTH exchange; `initial` is base64, `=` or None."""
+        ...
+
+    def start_tls(self) -> None:
+        """Begin TLS."""
+        ...
+
+    def close(self, reply: Reply, reason: str) -> None:
+        """Answer and end the connection."""
+        ...
+
+
+VerbHandler = Callable[[Conversation, str | None], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailFacts:
+    """What a client is about to send, as far as parameters depend on it.
+
+    `size` is None when it is not known; `eight_bit`: an octet above 0x7F occurs (None: can't be known before it is
+    sent); `needs_utf8`: an address or a header field can't be sent without SMTPUTF8. `options` are the caller's wishes
+    for extensions of any kind, by name.
+    """
+
+    size: int | None = None
+    eight_bit: bool | None = False
+    needs_utf8: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+Offer = tuple[str, ...]
+"""The arguments behind a keyword in the server's EHLO reply."""
+
+
+class Extension:
+    """One RFC. Subclass it, override what is needed, and put an instance into `extensions=`."""
+
+    keyword: str = ""
+    mail_params: tuple[Param[Any], ...] = ()
+    rcpt_params: tuple[Param[Any], ...] = ()
+
+    def verbs(self) -> Mapping[str, VerbHandler]:
+        """Commands of its own, by upper-case verb."""
+        return {}
+
+    def advertise(self, settings: ServerSettings, facts: ServerFacts) -> str | None:
+        """What stands behind the keyword in the EHLO reply; None to stay quiet."""
+        return ""
+
+    def check_mail(self, conversation: Conversation, sender: Mailbox, params: Params) -> Reply | None:
+        """A refusal of MAIL, or None."""
+        return None
+
+    def check_rcpt(self, conversation: Conversation, recipient: Mailbox, params: Params) -> Reply | None:
+        """A refusal of RCPT, or None."""
+        return None
+
+    def check_data(self, conversation: Conversation) -> Reply | None:
+        """A refusal of DATA, or None."""
+        return None
+
+    def dress_mail(self, mail: MailFacts, offer: Offer | None) -> Iterable[str]:
+        """Client: parameters to add to MAIL; `offer` is None when the server does not offer this.
+
+        Raises:
+            UnsupportedError: if the mail can't go without.
+        """
+        return ()
+
+    def dress_rcpt(self, options: Mapping[str, Any], offer: Offer | None) -> Iterable[str]:
+        """Client: parameters to add to one RCPT; as `dress_mail`."""
+        return ()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.keyword}>"
+
+
+class ExtensionSet:
+    """Extensions that fit together, with their parameters and verbs by name.
+
+    Raises:
+        ConfigurationError: if two of them claim one keyword, parameter or verb.
+    """
+
+    def __init__(self, extensions: Iterable[Extension] = ()) -> None:
+        self.all = tuple(extensions)
+        self.mail_params: dict[str, Param[Any]] = {}
+        self.rcpt_params: dict[str, Param[Any]] = {}
+        self.verbs: dict[str, VerbHandler] = {}
+        self.keywords: dict[str, Extension] = {}
+        for extension in self.all:
+            _claim(self.keywords, {extension.keyword.upper(): extension}, "keyword")
+            _claim(self.mail_params, {p.keyword.upper(): p for p in extension.mail_params}, "MAIL parameter")
+            _claim(self.rcpt_params, {p.keyword.upper(): p for p in extension.rcpt_params}, "RCPT parameter")
+            _claim(self.verbs, extension.verbs(), "verb")
+        # Most extensions have no opinion about most commands; the hot path asks only those that do.
+        self.mail_checks = _overriding(self.all, "check_mail")
+        self.rcpt_checks = _overriding(self.all, "check_rcpt")
+        self.data_checks = _overriding(self.all, "check_data")
+
+    def __contains__(self, keyword: object) -> bool:
+        return keyword in self.keywords
+
+    def keyword_lines(self, settings: ServerSettings, facts: ServerFacts) -> list[str]:
+        """The lines of an EHLO reply, behind the first."""
+        offers = ((extension.keyword, extension.advertise(settings, facts)) for extension in self.all)
+        return [f"{keyword} {text}".rstrip() for keyword, text in offers if text is not None]
+
+
+def _claim(names: dict[str, Any], new: Mapping[str, Any], kind: str) -> None:
+    for name, owner in new.items():
+        if name in names:
+            raise ConfigurationError(f"two extensions claim the {kind} {name}")
+        names[name] = owner
+
+
+def _overriding(extensions: Iterable[Extension], method: str) -> tuple[Any, ...]:
+    base = getattr(Extension, method)
+    return tuple(getattr(each, method) for each in extensions if getattr(type(each), method) is not base)

@@ -1,0 +1,63 @@
+"""Every limit of a server and of a client, with the reason for its number. None means unlimited where it is allowed."""
+
+from dataclasses import dataclass
+
+__all__ = ["ClientLimits", "ServerLimits"]
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLimits:
+    """What one listener takes from a peer before it says no. Sizes are octets, times seconds."""
+
+    # Lines. RFC 5321 4.5.3.1.4 asks for 512 at least; AUTH, DSN, SMTPUTF8 and SIZE raise that.
+    max_command_line_bytes: int = 2048
+    max_discard_bytes: int = 65_536  # how far the end of a longer line is looked for
+    max_auth_line_bytes: int = 12_288  # RFC 4954 4, without CRLF
+    max_local_part_bytes: int = 64  # RFC 5321 4.5.3.1.1
+    max_esmtp_params: int = 20
+
+    # Messages.
+    max_message_bytes: int | None = 25 * MIB
+    max_header_bytes: int = MIB
+    max_hops: int = 100  # Received fields, RFC 5321 6.3
+    max_text_line_bytes: int | None = None  # bodies are streamed: long lines cost nothing
+    max_recipients: int = 1000  # RFC 5321 4.5.3.1.8: never below 100 on a public server
+    recipient_overshoot: int = 100  # refused RCPTs before each further one counts as an error
+    max_messages_per_connection: int | None = 1000
+
+    # Patience.
+    soft_error_limit: int = 10  # from the next one on replies are delayed
+    error_delay_seconds: float = 1.0
+    hard_error_limit: int = 20  # this one is answered 421
+    junk_command_limit: int = 100  # NOOP, RSET, hello, VRFY, EXPN, HELP that cost nothing
+    small_chunk_limit: int = 1000  # BDAT chunks below 1 KiB in one message
+    max_unauthenticated_commands: int | None = None
+    max_auth_failures: int = 3  # on one connection; RFC 4954 9: not before three
+    auth_failure_delay_seconds: float = 1.0  # grows by itself with each failure
+    auth_failures_per_ip_minute: int = 10
+    auth_failures_per_ip_day: int = 50
+
+    # Connections. None for the per-address value: 50, but not for loopback peers and unix sockets.
+    max_connections: int = 1000
+    max_connections_per_ip: int | None = None
+    ipv6_prefix: int = 64  # addresses of one network count as one
+
+    # Memory.
+    max_unread_bytes: int = 64 * KIB  # input that waits for a session; then reading pauses
+    max_unsent_bytes: int = 64 * KIB  # replies the peer does not read; then reading pauses
+    body_ahead_bytes: int = 64 * KIB  # body collected before `data` starts, and kept while it is busy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientLimits:
+    """What a client takes from a server, and how far it runs ahead of its answers. Sizes are octets."""
+
+    max_reply_line_bytes: int = 4096
+    max_reply_lines: int = 256
+    max_reply_bytes: int = 64 * KIB
+    max_unanswered_command_bytes: int = 32 * KIB  # more could fill both sides' socket buffers and stop both
+    max_early_body_bytes: int = 64 * KIB  # BDAT octets sent before it is known that anybody wants them
+    chunk_bytes: int = 256 * KIB
