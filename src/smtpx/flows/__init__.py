@@ -1,0 +1,1 @@
+"""Client conversations as generators: written once, driven with and without `await`."""

@@ -1,0 +1,56 @@
+"""Standard library message objects to octets and envelope (RFC 5322), without Bcc and with CRLF."""
+
+import copy
+import io
+from email.generator import BytesGenerator
+from email.message import Message
+from email.policy import SMTP
+from email.utils import getaddresses
+from typing import Any
+
+__all__ = ["envelope_of", "flatten"]
+
+
+def envelope_of(message: Message[Any, Any]) -> tuple[str, list[str]]:
+    """Sender and recipients that the header names; the Resent- block counts when there is one (RFC 5322 3.6.6).
+
+    Raises:
+        ValueError: if there is no sender, more than one From without Sender, or more than one Resent- block.
+    """
+    blocks = message.get_all("Resent-Date", [])
+    if len(blocks) > 1:
+        raise ValueError("the message was resent more than once: say sender and recipients")
+    prefix = "Resent-" if blocks else ""
+    senders = _addresses(message, prefix + "Sender") or _addresses(message, prefix + "From")
+    if len(senders) != 1:
+        raise ValueError(f"the header names {len(senders) or 'no'} senders: say which one")
+    fields = [prefix + name for name in ("To", "Cc", "Bcc")]
+    return senders[0], [address for field in fields for address in _addresses(message, field)]
+
+
+def _addresses(message: Message[Any, Any], field: str) -> list[str]:
+    found: list[str] = []
+    for value in message.get_all(field, []):
+        parsed = getattr(value, "addresses", None)
+        if parsed is not None:
+            found += [each.addr_spec for each in parsed]
+        else:
+            found += [address for _, address in getaddresses([str(value)]) if address]
+    return found
+
+
+def flatten(message: Message[Any, Any], *, eight_bit: bool, utf8: bool) -> bytes:
+    """The octets of a message.
+
+    Args:
+        eight_bit: whether 8-bit parts may stay; otherwise they are encoded anew.
+        utf8: whether header fields may hold UTF-8 (SMTPUTF8); otherwise they become encoded-words.
+    """
+    bare = copy.copy(message)
+    del bare["Bcc"], bare["Resent-Bcc"]
+    policy = getattr(message, "policy", SMTP).clone(linesep="\r\n", cte_type="8bit" if eight_bit else "7bit")
+    if hasattr(policy, "utf8"):
+        policy = policy.clone(utf8=utf8)
+    out = io.BytesIO()
+    BytesGenerator(out, mangle_from_=False, policy=policy).flatten(bare)
+    return out.getvalue()

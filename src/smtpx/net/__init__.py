@@ -1,0 +1,1 @@
+"""Sockets, TLS, clocks, and the two drivers of flows. I/O begins here."""

@@ -1,0 +1,104 @@
+"""The two drivers: the same steps, without and with `await`. Nothing else in the package exists twice."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Protocol, TypeVar
+
+from smtpx.flows.steps import Close, Flow, NextChunk, Poll, Receive, Send, StartTLS, Step
+from smtpx.net.deadlines import Deadline
+from smtpx.protocol.facts import TLSFacts
+
+__all__ = ["AsyncByteStream", "ByteStream", "arun", "run"]
+
+T = TypeVar("T")
+
+
+class ByteStream(Protocol):
+    """A connection that blocks."""
+
+    def send(self, pieces: tuple[bytes, ...], timeout_seconds: float) -> None: ...
+    def receive(self, timeout_seconds: float) -> bytes: ...
+    def poll(self) -> bytes | None: ...
+    def start_tls(self, timeout_seconds: float) -> TLSFacts: ...
+    def close(self) -> None: ...
+
+
+class AsyncByteStream(Protocol):
+    """A connection that is awaited."""
+
+    async def send(self, pieces: tuple[bytes, ...], timeout_seconds: float) -> None: ...
+    async def receive(self, timeout_seconds: float) -> bytes: ...
+    def poll(self) -> bytes | None: ...
+    async def start_tls(self, timeout_seconds: float) -> TLSFacts: ...
+    def close(self) -> None: ...
+
+
+def run(flow: Flow[T], stream: ByteStream, deadline: Deadline, chunks: Iterator[bytes] = iter(())) -> T:
+    """Drive `flow` to its end over a blocking stream.
+
+    Args:
+        chunks: where `NextChunk` takes from.
+    """
+    try:
+        step: Step = next(flow)
+        while True:
+            try:
+                answer = _perform(step, stream, deadline, chunks)
+            except BaseException as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(answer)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+def _perform(step: Step, stream: ByteStream, deadline: Deadline, chunks: Iterator[bytes]) -> Any:
+    match step:
+        case Send(pieces, timeout):
+            return stream.send(pieces, deadline.limit(timeout))
+        case Receive(timeout):
+            return stream.receive(deadline.limit(timeout))
+        case Poll():
+            return stream.poll()
+        case NextChunk():
+            return next(chunks, None)
+        case StartTLS(timeout):
+            return stream.start_tls(deadline.limit(timeout))
+        case Close():
+            return stream.close()
+
+
+async def arun(
+    flow: Flow[T], stream: AsyncByteStream, deadline: Deadline, chunks: AsyncIterator[bytes] | None = None
+) -> T:
+    """Drive `flow` to its end over a stream that is awaited."""
+    try:
+        step: Step = next(flow)
+        while True:
+            try:
+                answer = await _aperform(step, stream, deadline, chunks)
+            except BaseException as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(answer)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+async def _aperform(
+    step: Step, stream: AsyncByteStream, deadline: Deadline, chunks: AsyncIterator[bytes] | None
+) -> Any:
+    match step:
+        case Send(pieces, timeout):
+            return await stream.send(pieces, deadline.limit(timeout))
+        case Receive(timeout):
+            return await stream.receive(deadline.limit(timeout))
+        case Poll():
+            return stream.poll()
+        case NextChunk():
+            return None if chunks is None else await anext(chunks, None)
+        case StartTLS(timeout):
+            return await stream.start_tls(deadline.limit(timeout))
+        case Close():
+            return stream.close()

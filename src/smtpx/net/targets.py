@@ -1,0 +1,66 @@
+"""Where to connect, and what the endpoints of a socket mean."""
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Target", "endpoint_text", "hello_name_for", "is_local_peer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server: host and port, or the path of a unix socket. `local_address` is the IP address to connect from."""
+
+    host: str = ""
+    port: int = 25
+    unix_path: str | None = None
+    local_address: str | None = None
+
+    def __str__(self) -> str:
+        if self.unix_path is not None:
+            return self.unix_path
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def tls_name(self) -> str | None:
+        """The name a certificate must bear; an internationalised one in A-labels."""
+        from smtpx.wire.address import ascii_domain
+
+        return ascii_domain(self.host) if self.host else None
+
+
+def is_local_peer(peer: Any) -> bool:
+    """Whether a peer name is a loopback address or a unix socket: nobody in between can listen."""
+    if not isinstance(peer, tuple):
+        return True
+    try:
+        address = ipaddress.ip_address(str(peer[0]).partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def endpoint_text(name: Any) -> str:
+    """A socket's own or peer name as text."""
+    if isinstance(name, tuple):
+        host, port = str(name[0]), name[1]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if isinstance(name, bytes):
+        return name.decode("utf-8", "replace").replace("\0", "@")
+    return str(name) or "unix"
+
+
+def hello_name_for(local: Any) -> str:
+    """What to call ourselves in a hello: the host's full name, else the address literal of the socket's own end.
+
+    RFC 5321 4.1.1.1. Never `localhost` to another host.
+    """
+    name = socket.gethostname()
+    if "." in name and name.isascii() and not name.startswith("localhost"):
+        return name
+    if not isinstance(local, tuple):
+        return name if name.isascii() else "localhost"
+    host = str(local[0]).partition("%")[0]
+    return f"[IPv6:{host}]" if ":" in host else f"[{host}]"

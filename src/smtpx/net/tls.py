@@ -1,0 +1,162 @@
+"""TLS over buffers of our own (RFC 3207, RFC 8314): one layer for client and server, blocking and not.
+
+Owning the buffers makes "discard what came in clear" a fact and not a hope, and keeps us away from the differences
+between event loops.
+"""
+
+import ssl
+from pathlib import Path
+
+from smtpx.errors import ConfigurationError, TLSError
+from smtpx.protocol.facts import TLSFacts
+
+__all__ = ["TLSLayer", "client_context", "server_tls"]
+
+_READ_BYTES = 65536
+
+
+def client_context(*, verify: bool = True, ca_file: str | Path | None = None) -> ssl.SSLContext:
+    """A context for clients: TLS 1.2 or newer, certificate and name checked unless `verify` is False.
+
+    Raises:
+        ConfigurationError: if `ca_file` can't be read.
+    """
+    try:
+        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"can't read certificates from {ca_file}: {error}") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def server_tls(certificate: str | Path, key: str | Path | None = None) -> ssl.SSLContext:
+    """A context for one listener, from PEM files: TLS 1.2 or newer, no renegotiation, no compression, ALPN `smtp`.
+
+    Raises:
+        ConfigurationError: if a file can't be read, or the key does not belong to the certificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.set_alpn_protocols(["smtp"])
+    try:
+        context.load_cert_chain(str(certificate), str(key) if key else None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"can't use certificate {certificate} with key {key or certificate}: {error}") from error
+    return context
+
+
+class TLSLayer:
+    """Octets of TLS in, octets of SMTP out, and the other way round.
+
+    `receive` takes what the socket gave; `output` is what must go to the socket. `is_ready` once the handshake is done;
+    `has_ended` once the peer has said that nothing more comes.
+    """
+
+    def __init__(
+        self, context: ssl.SSLContext, *, server_side: bool = False, server_hostname: str | None = None
+    ) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._server_side = server_side
+        self._verified = context.verify_mode == ssl.CERT_REQUIRED and (server_side or context.check_hostname)
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side, server_hostname)
+        self.is_ready = False
+        self.has_ended = False
+
+    def start(self) -> None:
+        """Begin the handshake; a client has something to send then.
+
+        Raises:
+            TLSError: if it fails.
+        """
+        self._handshake()
+
+    def receive(self, data: bytes) -> bytes:
+        """Take octets of TLS, empty at the end of the connection; give what they hold.
+
+        Raises:
+            TLSError: if the handshake fails or the stream is damaged. `output` may hold an alert to send.
+        """
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+        if not self.is_ready and not self._handshake():
+            return b""
+        pieces: list[bytes] = []
+        try:
+            while piece := self._object.read(_READ_BYTES):
+                pieces.append(piece)
+            self.has_ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self.has_ended = True
+        except ssl.SSLEOFError:
+            self.has_ended = True  # cut off: what was complete before still counts
+        except ssl.SSLError as error:
+            raise TLSError(f"TLS failed: {_reason(error)}") from error
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def send(self, data: bytes) -> None:
+        """Encrypt octets of SMTP.
+
+        Raises:
+            TLSError: if the layer is broken.
+        """
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[self._object.write(view) :]
+        except ssl.SSLError as error:
+            raise TLSError(f"TLS failed: {_reason(error)}") from error
+
+    def output(self) -> bytes:
+        """Octets for the socket, all there are."""
+        return self._outgoing.read()
+
+    def close(self) -> None:
+        """Say that nothing more comes; `output` holds the alert."""
+        try:
+            self._object.unwrap()
+        except (ssl.SSLError, ValueError):
+            pass  # the peer's own close_notify is not waited for
+
+    @property
+    def facts(self) -> TLSFacts:
+        """What was agreed on. Only once `is_ready`."""
+        cipher = self._object.cipher()
+        group = getattr(self._object, "group", None)
+        return TLSFacts(
+            version=self._object.version() or "unknown",
+            cipher=cipher[0] if cipher else "unknown",
+            verified=self._verified,
+            server_name=self._object.server_hostname,
+            group=group() if callable(group) else None,
+        )
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """The peer's certificate in DER, or None."""
+        return self._object.getpeercert(binary_form=True)
+
+    def _handshake(self) -> bool:
+        try:
+            self._object.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        except ssl.SSLCertVerificationError as error:
+            raise TLSError(f"the certificate is not good: {error.verify_message}") from error
+        except (ssl.SSLError, ssl.CertificateError) as error:
+            raise TLSError(f"TLS handshake failed: {_reason(error)}") from error
+        self.is_ready = True
+        return True
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "reason", None)
+    return str(reason).replace("_", " ").lower() if reason else str(error)
