@@ -18,7 +18,7 @@ _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 _HEXCHAR = re.compile(r"\+([0-9A-F]{2})")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # no slots: with them `Param[int](...)` fails on Python 3.11
 class Param(Generic[T]):
     """The key of one parameter: its keyword, and how its value is read and written.
 
