@@ -204,8 +204,9 @@ class ServerPeer:
     def connect(self) -> Self:
         """Take the greeting."""
         self.protocol.greet()
-        greeting = self._collect()
-        assert [reply.code for reply in greeting] == [220]
+        self.collect()
+        assert [reply.code for reply in self.outcome.replies] == [220]
+        self.outcome.replies.clear()
         return self
 
     def send(self, data: str | bytes, cut: int | None = None) -> list[str]:
@@ -252,8 +253,7 @@ class ServerPeer:
                 protocol.answer(*answer)
         self.most_unread = max(self.most_unread, protocol.unread_bytes)
         self.outcome.phase = protocol.phase
-        self.outcome.replies += self._collect()
-        assert not self._parser.has_input, "half a reply was sent"
+        self.collect()
         _check_invariants(protocol)
 
     def _watch(self, event: Event) -> None:
@@ -276,15 +276,15 @@ class ServerPeer:
             content, identity = bytes(self._content), protocol.facts.identity
             self.outcome.messages.append(Stored(str(protocol.sender), good, content, protocol.mail_params, identity))
 
-    def _collect(self) -> list[Reply]:
+    def collect(self) -> None:
+        """Take what the protocol sends into the outcome."""
         octets = self.protocol.data_to_send()
         assert self.protocol.data_to_send() == b""
         assert all(len(line) <= 512 for line in octets.splitlines(keepends=True))
         self._parser.feed(octets)
-        found: list[Reply] = []
         while (reply := self._parser.next_reply()) is not None:
-            found.append(reply)
-        return found
+            self.outcome.replies.append(reply)
+        assert not self._parser.has_input, "half a reply was sent"
 
 
 def _check_invariants(protocol: ServerProtocol) -> None:
