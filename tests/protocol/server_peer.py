@@ -12,7 +12,6 @@ from smtpx.protocol import replies
 from smtpx.protocol.dialect import LMTP, Dialect
 from smtpx.protocol.events import (
     AuthAsked,
-    BodyAborted,
     BodyEnded,
     BodyReceived,
     BodyStarted,
@@ -197,7 +196,7 @@ class ServerPeer:
         self.protocol = ServerProtocol(self.settings, tls=tls)
         self.outcome = Outcome()
         self.most_unread = 0
-        self._policy = policy or Policy()
+        self.policy = policy or Policy()
         self._parser = ReplyParser()
         self._content = bytearray()
 
@@ -247,7 +246,7 @@ class ServerPeer:
             self._watch(event)
             if isinstance(event, ASKING):
                 assert protocol.is_asking
-                answer = self._policy.decide(event)
+                answer = self.policy.decide(event)
                 if isinstance(event, BodyEnded):
                     self._store(event, answer)
                 protocol.answer(*answer)
@@ -296,15 +295,17 @@ def _check_invariants(protocol: ServerProtocol) -> None:
 
 
 def normal(events: Iterable[Event]) -> list[object]:
-    """Events without what may depend on the cut: how content is divided, and content that was given up in the end."""
+    """Events without what may depend on the cut: how content is divided, and content that never came to a good end."""
     found: list[Event] = []
+    content = bytearray()
     for event in events:
-        if isinstance(event, BodyReceived) and found and isinstance(found[-1], BodyReceived):
-            found[-1] = BodyReceived(found[-1].data + event.data)
+        if isinstance(event, BodyStarted):
+            content.clear()
+        if isinstance(event, BodyReceived):
+            content += event.data
             continue
-        if isinstance(event, BodyAborted):
-            start = max(i for i, each in enumerate(found) if isinstance(each, BodyStarted))
-            found[start:] = [each for each in found[start:] if not isinstance(each, BodyReceived)]
+        if isinstance(event, BodyEnded):
+            found.append(BodyReceived(bytes(content)))
         found.append(event)
     return [_comparable(event) for event in found]
 
