@@ -1,0 +1,294 @@
+"""Delivery into a Maildir: one file for each message, on disk before the 250 leaves.
+
+A message is written to `tmp`, synced, renamed into `new`, and the directory is synced; only then is it answered. What
+goes wrong before leaves nothing in `new`.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from smtpx.protocol.facts import TLSFacts
+from smtpx.protocol.replies import make
+from smtpx.server.body import Body
+from smtpx.server.peer import Peer
+from smtpx.server.session import Reject, Session, ok
+from smtpx.wire.address import Mailbox
+from smtpx.wire.params import Params
+from smtpx.wire.reply import Reply
+from smtpx.wire.syntax import escape
+
+__all__ = ["Files", "Maildir", "MaildirSession"]
+
+_log = logging.getLogger("smtpx.server.maildir")
+_SPOOL_MEMORY = 262_144  # a smaller message is written in one go, in one visit to a thread
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMLINK})
+_STORE_FAILED = make(451, "4.3.0", "can't store messages just now")
+
+
+class Files:
+    """What a Maildir asks of the file system; tests put faults in here."""
+
+    def open_new(self, path: str) -> BinaryIO:
+        """A new file, readable by its owner alone; never one that exists."""
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb", buffering=0)
+
+    def write(self, file: BinaryIO, data: bytes) -> None:
+        """All of `data`."""
+        view = memoryview(data)
+        while view:
+            view = view[file.write(view) or 0 :]
+
+    def sync(self, file: BinaryIO) -> None:
+        """To the disk."""
+        os.fsync(file.fileno())
+
+    def rename(self, source: str, target: str) -> None:
+        """Within one file system."""
+        os.rename(source, target)
+
+    def sync_directory(self, path: str) -> None:
+        """The directory's entries to the disk."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def remove(self, path: str) -> None:
+        """The file, if it is there."""
+        Path(path).unlink(missing_ok=True)
+
+    def free_bytes(self, path: str) -> int:
+        """What an unprivileged user may still write."""
+        stats = os.statvfs(path)
+        return stats.f_bavail * stats.f_frsize
+
+
+class Maildir:
+    """A directory with `tmp`, `new` and `cur`.
+
+    Args:
+        path: made if it is missing.
+        min_free_bytes: below this, messages are refused with 452 at MAIL already.
+
+    Raises:
+        OSError: if it can't be made or written to.
+    """
+
+    def __init__(self, path: str | Path, *, min_free_bytes: int = 100 * 1024 * 1024, files: Files | None = None) -> None:
+        self.path = Path(path)
+        self.files = files or Files()
+        self.min_free_bytes = min_free_bytes
+        self.is_healthy = True
+        for name in ("tmp", "new", "cur"):
+            (self.path / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(self.path / "tmp", os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "can't write to the Maildir", str(self.path))
+        self._tmp = str(self.path / "tmp")
+        self._new = str(self.path / "new")
+        self._host = socket.gethostname().replace("/", "\\057").replace(":", "\\072")
+        self._count = 0
+
+    def has_room(self) -> bool:
+        """Whether there is room enough to take another message."""
+        try:
+            return self.files.free_bytes(self._tmp) >= self.min_free_bytes
+        except OSError:
+            return True  # writing will tell
+
+    def new_message(self) -> "NewMessage":
+        """A place for one message, with a name nobody else has."""
+        self._count += 1
+        now = time.time_ns()
+        unique = f"{now // 10**9}.M{now // 1000 % 10**6}P{os.getpid()}Q{self._count}R{secrets.token_hex(4)}"
+        return NewMessage(self, f"{unique}.{self._host}")
+
+    def check(self) -> bool:
+        """After a disk error: whether a fresh file can be written and synced again."""
+        if not self.is_healthy:
+            probe = self.new_message()
+            try:
+                probe.write(b"")
+                self.files.sync(probe.open())
+                self.is_healthy = True
+            except OSError:
+                return False
+            finally:
+                probe.discard()
+        return self.is_healthy
+
+
+class NewMessage:
+    """A message on its way into a Maildir. Blocking: for threads."""
+
+    def __init__(self, maildir: Maildir, name: str) -> None:
+        self._maildir = maildir
+        self.name = name
+        self._tmp_path = os.path.join(maildir._tmp, name)
+        self._file: BinaryIO | None = None
+
+    def open(self) -> BinaryIO:
+        """Its file in `tmp`."""
+        if self._file is None:
+            self._file = self._maildir.files.open_new(self._tmp_path)
+        return self._file
+
+    def write(self, data: bytes) -> None:
+        """One more piece."""
+        self._maildir.files.write(self.open(), data)
+
+    def publish(self) -> None:
+        """Make it safe, then visible.
+
+        Raises:
+            OSError: nothing is in `new` then.
+        """
+        files = self._maildir.files
+        files.sync(self.open())
+        self._close()
+        target = os.path.join(self._maildir._new, self.name)
+        files.rename(self._tmp_path, target)
+        try:
+            files.sync_directory(self._maildir._new)
+        except OSError:
+            files.remove(target)  # it is not safe, so it was never there
+            raise
+
+    def store(self, pieces: Sequence[bytes]) -> None:
+        """Write and publish in one go, or leave nothing."""
+        try:
+            self.write(b"".join(pieces))
+            self.publish()
+        except BaseException:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        self._close()
+        try:
+            self._maildir.files.remove(self._tmp_path)
+        except OSError as error:
+            _log.warning("can't remove %s: %s", self._tmp_path, error)
+
+    def _close(self) -> None:
+        if self._file is not None:
+            file, self._file = self._file, None
+            file.close()
+
+
+class MaildirSession(Session):
+    """Stores each message once in a `Maildir`, with Return-Path, Delivered-To and Received in front.
+
+    Args:
+        maildir: shared by all sessions.
+        hostname: our name in Received.
+    """
+
+    def __init__(self, maildir: Maildir, hostname: str, protocol: str = "SMTP") -> None:
+        self._maildir = maildir
+        self._hostname = hostname
+        self._protocol = protocol
+        self._sender = ""
+        self._recipients: list[Mailbox] = []
+        self._utf8 = False
+
+    async def mail(self, sender: Mailbox, params: Params) -> Reply | None:
+        """Refuse while the disk is full or broken."""
+        if not self._maildir.has_room():
+            raise Reject.storage_full()
+        if not self._maildir.is_healthy and not await asyncio.to_thread(self._maildir.check):
+            raise Reject.of(_STORE_FAILED)
+        self._sender = str(sender)
+        self._utf8 = any(param.keyword == "SMTPUTF8" for param in params)
+        return None
+
+    async def rcpt(self, recipient: Mailbox, params: Params) -> Reply | None:
+        """Everybody has a mailbox here."""
+        self._recipients.append(recipient)
+        return None
+
+    async def data(self, body: Body) -> Reply:
+        """Store; 250 only for what is on disk."""
+        message = self._maildir.new_message()
+        pieces = [self._trace(message.name)]
+        size = 0
+        spooled = False
+        try:
+            async for piece in body:
+                pieces.append(piece)
+                size += len(piece)
+                if size >= _SPOOL_MEMORY:
+                    await asyncio.to_thread(message.write, b"".join(pieces))
+                    pieces, size, spooled = [], 0, True
+            await asyncio.shield(asyncio.to_thread(message.store, pieces))
+        except OSError as error:
+            await asyncio.to_thread(message.discard)
+            raise self._refusal(error) from error
+        except BaseException:
+            if spooled:
+                await asyncio.to_thread(message.discard)
+            raise
+        return ok(f"queued as {message.name}")
+
+    def _refusal(self, error: OSError) -> Reject:
+        _log.error("can't store a message: %s", error)
+        if error.errno in _FULL:
+            return Reject.storage_full()
+        # After a failed sync the page cache can't be believed: no message is taken until a fresh file is safe.
+        self._maildir.is_healthy = False
+        return Reject.of(_STORE_FAILED)
+
+    async def reset(self) -> None:
+        """Forget the envelope."""
+        self._sender, self._recipients = "", []
+
+    def _trace(self, name: str) -> bytes:
+        peer = self.peer
+        lines = [f"Return-Path: <{self._sender}>\r\n"]
+        lines += [f"Delivered-To: {recipient}\r\n" for recipient in self._recipients]
+        hello = escape(peer.hello_name or "unknown", max_chars=255)
+        recipient = f"\r\n\tfor <{self._recipients[0]}>" if len(self._recipients) == 1 else ""
+        lines.append(
+            f"Received: from {hello} ({_literal(peer)})\r\n"
+            f"\tby {self._hostname} (smtpx) with {self._with()}{_tls(peer.tls)}\r\n"
+            f"\tid {name.rpartition('.')[0] or name}{recipient};\r\n\t{_date(time.time())}\r\n"
+        )
+        return "".join(lines).encode()
+
+    def _with(self) -> str:
+        """The protocol's name in Received (RFC 3848, RFC 6531 4.3)."""
+        peer = self.peer
+        if not peer.is_extended:
+            return self._protocol
+        base = "UTF8" + self._protocol if self._utf8 else self._protocol if self._protocol == "LMTP" else "ESMTP"
+        return base + ("S" if peer.tls else "") + ("A" if peer.identity else "")
+
+
+def _literal(peer: Peer) -> str:
+    if not peer.port:
+        return "unix socket"
+    return f"[IPv6:{peer.address}]" if ":" in peer.address else f"[{peer.address}]"
+
+
+def _tls(facts: TLSFacts | None) -> str:
+    return f"\r\n\t({facts.version} cipher {facts.cipher})" if facts else ""
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _date(seconds: float) -> str:
+    """RFC 5322 3.3, in UTC and without the locale."""
+    t = time.gmtime(seconds)
+    clock = f"{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02}"
+    return f"{_DAYS[t.tm_wday]}, {t.tm_mday} {_MONTHS[t.tm_mon - 1]} {t.tm_year} {clock} +0000"

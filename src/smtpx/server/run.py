@@ -1,0 +1,155 @@
+"""A server without an event loop of your own: blocking, or in a thread."""
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from smtpx.errors import ConfigurationError
+from smtpx.server.listener import Server
+from smtpx.server.session import Session
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["ServerThread", "run_until_signal", "serve"]
+
+
+async def run_until_signal(
+    server: Server, *, ready: Callable[[Server], None] | None = None, drain_seconds: float = 30.0
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends it at once.
+
+    Args:
+        ready: called when the server listens.
+    """
+    loop = asyncio.get_running_loop()
+    signalled = asyncio.Event()
+    again = asyncio.Event()
+
+    def on_signal() -> None:
+        (again if signalled.is_set() else signalled).set()
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    async with server:
+        for number in numbers:
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(number, on_signal)
+        try:
+            if ready is not None:
+                ready(server)
+            await _first(server.serve_forever(), signalled.wait())
+            await _first(server.drain(drain_seconds), again.wait())
+        finally:
+            for number in numbers:
+                with contextlib.suppress(NotImplementedError):
+                    loop.remove_signal_handler(number)
+
+
+async def _first(*waits: Any) -> None:
+    """Wait for the first to end; the others are cancelled. Its error is raised."""
+    tasks = [asyncio.ensure_future(each) for each in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def serve(session: Callable[[], Session], **options: Any) -> None:
+    """Serve until SIGTERM or Ctrl-C, then let messages under way finish. Takes the options of `Server`.
+
+    Raises:
+        ConfigurationError, OSError: before anything is served.
+    """
+    asyncio.run(run_until_signal(Server(session, **options)))
+
+
+class ServerThread:
+    """A server in a thread with a loop of its own, for synchronous tests and programs.
+
+    with ServerThread(MySession, port=0) as server:
+        smtpx.send(server.url, ...)
+    """
+
+    def __init__(self, session: Callable[[], Session], *, drain_seconds: float = 5.0, **options: Any) -> None:
+        self._session = session
+        self._options = options
+        self._drain_seconds = drain_seconds
+        self._started = threading.Event()
+        self._error: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread: threading.Thread | None = None
+        self._port = 0
+        self.addresses: list[str] = []
+
+    def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigurationError, OSError: if the server can't start.
+        """
+        if self._thread is not None:
+            raise ConfigurationError("this server is running already")
+        self._started.clear()
+        self._error = None
+        self._thread = threading.Thread(target=self._main, name="smtpx-server", daemon=True)
+        self._thread.start()
+        self._started.wait()
+        if self._error is not None:
+            self._thread.join()
+            self._thread = None
+            raise self._error
+
+    def stop(self) -> None:
+        """Drain and end; may be called again."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        if self._loop is not None and self._stop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stop.set)
+        thread.join()
+
+    @property
+    def port(self) -> int:
+        """The port of the first TCP listener."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """The first address as a URL for clients."""
+        return self.addresses[0]
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that started us
+            self._error = error
+        finally:
+            self._started.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        async with Server(self._session, **self._options) as server:
+            self.addresses = server.addresses
+            with contextlib.suppress(ConfigurationError):
+                self._port = server.port
+            self._started.set()
+            await _first(server.serve_forever(), self._stop.wait())
+            await server.drain(self._drain_seconds)
+
+    def __enter__(self) -> "Self":
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.stop()

@@ -1,0 +1,51 @@
+"""What a listener is told beyond the protocol's rules: deadlines, and how patient it is before the greeting."""
+
+from dataclasses import dataclass, field
+
+from smtpx.protocol.settings import ServerSettings
+
+__all__ = ["Deadlines", "ShellSettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """Seconds for each phase; a deadline covers the whole unit, so one octet does not extend it.
+
+    `command` is RFC 5321 4.5.3.2.7's five minutes. `data` is a budget that content refills at `min_data_rate` octets a
+    second: whoever sends faster never expires.
+    """
+
+    command: float = 300.0
+    auth_step: float = 60.0
+    auth_exchange: float = 180.0
+    data: float = 180.0
+    min_data_rate: float = 500.0
+    tls_handshake: float = 60.0
+    handler: float = 60.0
+    final: float = 300.0  # storing the message; clients wait ten minutes
+    write: float = 60.0
+    drain_envelope: float = 10.0
+
+    def capped(self, seconds: float) -> "Deadlines":
+        """These, with `seconds` for a command and at most that for an AUTH step and the data budget."""
+        return Deadlines(
+            command=seconds,
+            auth_step=min(self.auth_step, seconds),
+            auth_exchange=min(self.auth_exchange, max(seconds, self.auth_step)),
+            data=min(self.data, seconds),
+            min_data_rate=self.min_data_rate,
+            tls_handshake=self.tls_handshake,
+            handler=self.handler,
+            final=self.final,
+            write=self.write,
+            drain_envelope=self.drain_envelope,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShellSettings:
+    """Everything one listener's connections share."""
+
+    protocol: ServerSettings
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    greeting_delay_seconds: float = 0.0

@@ -1,0 +1,56 @@
+"""Passwords kept as salted scrypt records, and checked off the loop in a time that tells nothing."""
+
+import asyncio
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+
+from smtpx.sasl import Credentials
+
+__all__ = ["Users"]
+
+# N=2^14, r=8, p=1: about 16 MiB and some tens of milliseconds for each guess.
+_N, _R, _P, _BYTES = 1 << 14, 8, 1, 32
+_CHECKS_AT_ONCE = 4  # hashing is a lever for overload, so guesses queue
+
+
+class Users:
+    """Names and passwords for a server session to check credentials against.
+
+    Args:
+        passwords: name to password; only salted records are kept.
+    """
+
+    def __init__(self, passwords: Mapping[str, str]) -> None:
+        self._records = {name: _record(password) for name, password in passwords.items()}
+        # Checked for names that do not exist, so that these take as long (RFC 4954 9).
+        self._dummy = _record(os.urandom(16).hex())
+        self._gate: asyncio.Semaphore | None = None
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    async def accepts(self, credentials: Credentials) -> bool:
+        """Whether name and password are right. Acting for somebody else is not allowed."""
+        if self._gate is None:
+            self._gate = asyncio.Semaphore(_CHECKS_AT_ONCE)
+        record = self._records.get(credentials.username)
+        password = credentials.password.reveal() if credentials.password is not None else ""
+        async with self._gate:
+            right = await asyncio.to_thread(_is_right, record or self._dummy, password)
+        return right and record is not None and credentials.authorization_id in ("", credentials.username)
+
+
+def _record(password: str) -> tuple[bytes, bytes]:
+    salt = os.urandom(16)
+    return salt, _hash(password, salt)
+
+
+def _hash(password: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(password.encode("utf-8", "surrogatepass"), salt=salt, n=_N, r=_R, p=_P, dklen=_BYTES)
+
+
+def _is_right(record: tuple[bytes, bytes], password: str) -> bool:
+    salt, expected = record
+    return hmac.compare_digest(_hash(password, salt), expected)
