@@ -119,7 +119,18 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(line)
 
 
-steps = st.one_of(st.sampled_from(GOOD), st.sampled_from(OPENING), content, chunks(), mutated(), noise, long_text)
+@st.composite
+def transactions(draw: st.DrawFn) -> bytes:
+    text = draw(st.sampled_from([b"x\r\n", b"Received: x\r\n", b"\r\n", b"..\r\n", b"\0\r\n"]) | noise)
+    opening = draw(st.sampled_from(OPENING))
+    if draw(st.booleans()):
+        return opening + b"DATA\r\n" + text * draw(st.integers(0, 4)) + b"\r\n.\r\n"
+    return opening + b"BDAT %d LAST\r\n%b" % (len(text), text)
+
+
+steps = st.one_of(
+    transactions(), st.sampled_from(GOOD), st.sampled_from(OPENING), content, chunks(), mutated(), noise, long_text
+)
 dialogues = st.lists(steps, max_size=25).map(b"".join)
 
 # Behind these the client has to wait; that it did not is another matter, and tested elsewhere.
