@@ -150,9 +150,12 @@ class ConnectError(TransportError):
 
 
 class TLSError(TransportError):
-    """TLS could not be established: the certificate is not good, or the handshake failed."""
+    """TLS could not be established. `is_certificate`: the certificate is not good, and won't be better soon."""
 
-    is_temporary = False
+    def __init__(self, message: str, *, is_certificate: bool = False, stage: str | None = None) -> None:
+        super().__init__(message, stage=stage)
+        self.is_certificate = is_certificate
+        self.is_temporary = not is_certificate
 
 
 class ConnectionLost(TransportError):

@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["envelope_of", "flatten"]
 
 
-def envelope_of(message: Message[Any, Any]) -> tuple[str, list[str]]:
+def envelope_of(message: "Message[Any, Any]") -> tuple[str, list[str]]:
     """Sender and recipients that the header names; the Resent- block counts when there is one (RFC 5322 3.6.6).
 
     Raises:
@@ -28,7 +28,7 @@ def envelope_of(message: Message[Any, Any]) -> tuple[str, list[str]]:
     return senders[0], [address for field in fields for address in _addresses(message, field)]
 
 
-def _addresses(message: Message[Any, Any], field: str) -> list[str]:
+def _addresses(message: "Message[Any, Any]", field: str) -> list[str]:
     found: list[str] = []
     for value in message.get_all(field, []):
         parsed = getattr(value, "addresses", None)
@@ -39,7 +39,7 @@ def _addresses(message: Message[Any, Any], field: str) -> list[str]:
     return found
 
 
-def flatten(message: Message[Any, Any], *, eight_bit: bool, utf8: bool) -> bytes:
+def flatten(message: "Message[Any, Any]", *, eight_bit: bool, utf8: bool) -> bytes:
     """The octets of a message.
 
     Args:

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from smtpx.errors import ConnectError, ConnectionLost, DeadlineError, TLSError
 from smtpx.net.targets import Target
@@ -108,8 +108,7 @@ class Wire(asyncio.BufferedProtocol):
     # asyncio ---------------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what loops give to stream protocols
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer

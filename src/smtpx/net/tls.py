@@ -150,7 +150,7 @@ class TLSLayer:
         except ssl.SSLWantReadError:
             return False
         except ssl.SSLCertVerificationError as error:
-            raise TLSError(f"the certificate is not good: {error.verify_message}") from error
+            raise TLSError(f"the certificate is not good: {error.verify_message}", is_certificate=True) from error
         except (ssl.SSLError, ssl.CertificateError) as error:
             raise TLSError(f"TLS handshake failed: {_reason(error)}") from error
         self.is_ready = True

@@ -35,7 +35,7 @@ from smtpx.server.settings import Deadlines, ShellSettings
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Listener", "Server"]
+__all__ = ["Listener", "Server", "host_name"]
 
 _log = logging.getLogger("smtpx.server")
 _BACKLOG = 1024  # a short burst must not lose a SYN
@@ -117,7 +117,7 @@ class Server:
         deadlines = deadlines or Deadlines()
         self._shell = ShellSettings(
             protocol=ServerSettings(
-                hostname=hostname or _host_name(),
+                hostname=hostname or host_name(),
                 dialect=dialect,
                 limits=limits or ServerLimits(),
                 extensions=ExtensionSet(extensions),
@@ -385,7 +385,8 @@ def _authenticates(session: Callable[[], Session]) -> bool:
     return type(session()).authenticate is not Session.authenticate
 
 
-def _host_name() -> str:
+def host_name() -> str:
+    """The host's name, as far as it can stand in a greeting."""
     name = socket.gethostname()
     return name if name.isascii() and " " not in name else "localhost"
 

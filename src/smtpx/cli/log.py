@@ -1,0 +1,53 @@
+"""Log lines on standard error: text for people, or one JSON object a line."""
+
+import json
+import logging
+import sys
+import time
+
+from smtpx.wire.syntax import escape
+
+__all__ = ["start_logging"]
+
+_MAX_LINE = 8192
+_EXTRA = ("connection", "peer")
+
+
+class _TextFormatter(logging.Formatter):
+    """One line each, control characters escaped; a traceback follows in lines of its own."""
+
+    converter = time.gmtime
+    default_msec_format = "%s.%03dZ"
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return escape(super().formatMessage(record), max_chars=_MAX_LINE)
+
+
+class _JSONFormatter(_TextFormatter):
+    """One object a line: time, level, logger, message, and what the record carries beside."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, object] = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        entry.update({name: getattr(record, name) for name in _EXTRA if hasattr(record, name)})
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=True)
+
+
+def start_logging(log_format: str, *, verbose: bool) -> None:
+    """Log to standard error from now on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JSONFormatter() if log_format == "json" else _TextFormatter())
+    logger = logging.getLogger("smtpx")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    logger.propagate = False

@@ -1,0 +1,213 @@
+"""`smtpx serve`: receive mail into a Maildir."""
+
+import asyncio
+import importlib
+import ipaddress
+import logging
+import ssl
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from smtpx.cli.log import start_logging
+from smtpx.cli.self_signed import make_certificate
+from smtpx.errors import ConfigurationError
+from smtpx.net.tls import server_tls
+from smtpx.protocol.dialect import LMTP, SMTP
+from smtpx.protocol.limits import ServerLimits
+from smtpx.sasl import Credentials
+from smtpx.server.body import Body
+from smtpx.server.listener import Server, host_name
+from smtpx.server.maildir import Maildir, MaildirSession
+from smtpx.server.run import run_until_signal
+from smtpx.server.session import Reject, Session
+from smtpx.server.users import Users
+from smtpx.wire.reply import Reply
+
+__all__ = ["serve"]
+
+_log = logging.getLogger("smtpx.serve")
+
+
+class _Discard(Session):
+    async def data(self, body: Body) -> Reply | None:
+        await body.discard()
+        return None
+
+
+def _with_users(kind: type[Session], users: Users) -> type[Session]:
+    """The session class with a login that `users` decide."""
+
+    class WithUsers(kind):  # type: ignore[misc, valid-type]
+        async def authenticate(self, identity: Credentials) -> None:
+            if not await users.accepts(identity):
+                raise Reject.bad_credentials()
+
+    return WithUsers
+
+
+def _user(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    users: dict[str, str] = {}
+    for value in values:
+        name, colon, password = value.partition(":")
+        if not colon or not name or not password:
+            raise click.BadParameter("give USER:PASSWORD")
+        users[name] = password
+    return users
+
+
+_positive = click.IntRange(min=1)
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--host", default="127.0.0.1", help="Address or name to listen on.")
+@click.option("--port", default=2525, type=click.IntRange(0, 65535), help="Port to listen on; 0 = any free one.")
+@click.option("--unix", "unix_path", type=click.Path(dir_okay=False), help="Listen on a unix socket instead.")
+@click.option("--maildir", type=click.Path(file_okay=False), help="Where messages go.  [default: ./Maildir]")
+@click.option("--discard", is_flag=True, help="Accept messages and throw them away.")
+@click.option("--lmtp", is_flag=True, help="Speak LMTP (RFC 2033) instead of SMTP.")
+@click.option("--hostname", help="Name in the banner and the EHLO reply.  [default: the host's]")
+@click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False), help="Certificate chain (PEM); enables STARTTLS.")
+@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Its private key (PEM).")
+@click.option("--tls-self-signed", is_flag=True, help="Make a throw-away certificate; enables STARTTLS.")
+@click.option("--implicit-tls", is_flag=True, help="TLS from the first byte, as on port 465.")
+@click.option("--require-tls", is_flag=True, help="No MAIL before TLS (530 5.7.0).")
+@click.option("--auth-user", "users", multiple=True, callback=_user, metavar="USER:PASSWORD", help="A user; enables AUTH.")
+@click.option("--require-auth", is_flag=True, help="No MAIL before AUTH (530 5.7.0).")
+@click.option("--allow-insecure-auth", is_flag=True, help="Offer AUTH without TLS too.")
+@click.option("--max-size", type=_positive, default=26_214_400, metavar="BYTES", help="Largest message.")
+@click.option("--max-recipients", type=_positive, default=1000, metavar="N", help="Most recipients of a message.")
+@click.option("--max-connections", type=_positive, default=1000, metavar="N", help="Most connections in all.")
+@click.option("--max-connections-per-ip", type=_positive, metavar="N", help="Most connections from one address.  [default: 50, loopback free]")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=300.0, metavar="SECONDS", help="Longest wait for a command.")
+@click.option("--bare-newline", type=click.Choice(["reject", "normalize"]), default="reject", help="CR or LF that stand alone.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Form of the log on standard error.")
+@click.option("--verbose", is_flag=True, help="Log connections too.")
+def serve(**options: Any) -> None:
+    """Receive mail.
+
+    Each accepted message becomes one file in DIR/new, on disk before it is answered 250. SIGTERM or Ctrl-C lets
+    messages under way finish and exits 0; a second one does not wait.
+
+    \b
+    Examples:
+      smtpx serve
+      smtpx serve --port 2525 --maildir /tmp/mail --tls-self-signed --auth-user me:secret --require-auth
+      smtpx serve --unix /tmp/lmtp.sock --lmtp --discard
+    """
+    _check(options)
+    start_logging(options["log_format"], verbose=options["verbose"])
+    with tempfile.TemporaryDirectory(prefix="smtpx-") as scratch:
+        server = _server(options, Path(scratch))
+        runner = asyncio.Runner(loop_factory=_loop_factory())
+        with runner:
+            runner.run(run_until_signal(server, ready=lambda running: _announce(running, options)))
+
+
+def _check(options: dict[str, Any]) -> None:
+    if options["maildir"] and options["discard"]:
+        raise click.UsageError("--maildir and --discard exclude each other")
+    if options["tls_self_signed"] and (options["tls_cert"] or options["tls_key"]):
+        raise click.UsageError("--tls-self-signed and --tls-cert exclude each other")
+    if options["tls_key"] and not options["tls_cert"]:
+        raise click.UsageError("--tls-key needs --tls-cert")
+    has_tls = options["tls_cert"] or options["tls_self_signed"]
+    for name in ("implicit_tls", "require_tls"):
+        if options[name] and not has_tls:
+            raise click.UsageError(f"--{name.replace('_', '-')} needs --tls-cert or --tls-self-signed")
+    if options["require_auth"] and not options["users"]:
+        raise click.UsageError("--require-auth needs --auth-user")
+    if options["users"] and not has_tls and not options["allow_insecure_auth"]:
+        raise click.UsageError("--auth-user without TLS needs --allow-insecure-auth")
+
+
+def _server(options: dict[str, Any], scratch: Path) -> Server:
+    hostname = options["hostname"]
+    try:
+        return Server(
+            _session(options),
+            host=options["host"],
+            port=options["port"],
+            unix=options["unix_path"],
+            tls=_tls(options, scratch),
+            implicit_tls=options["implicit_tls"],
+            hostname=hostname,
+            dialect=LMTP if options["lmtp"] else SMTP,
+            limits=ServerLimits(
+                max_message_bytes=options["max_size"],
+                max_recipients=options["max_recipients"],
+                max_connections=options["max_connections"],
+                max_connections_per_ip=options["max_connections_per_ip"],
+            ),
+            timeout=options["timeout"],
+            require_tls=options["require_tls"],
+            require_auth=options["require_auth"],
+            allow_insecure_auth=options["allow_insecure_auth"],
+            bare_newline=options["bare_newline"],
+        )
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _session(options: dict[str, Any]) -> Callable[[], Session]:
+    if options["discard"]:
+        kind: type[Session] = _Discard
+        arguments: tuple[Any, ...] = ()
+    else:
+        kind = MaildirSession
+        protocol = "LMTP" if options["lmtp"] else "SMTP"
+        arguments = (Maildir(options["maildir"] or "Maildir"), options["hostname"] or host_name(), protocol)
+    if options["users"]:
+        kind = _with_users(kind, Users(options["users"]))
+    return _Factory(kind, arguments)
+
+
+class _Factory:
+    """Makes sessions; `func` lets the server see their class."""
+
+    def __init__(self, kind: type[Session], arguments: tuple[Any, ...]) -> None:
+        self.func = kind
+        self._arguments = arguments
+
+    def __call__(self) -> Session:
+        return self.func(*self._arguments)
+
+
+def _tls(options: dict[str, Any], scratch: Path) -> ssl.SSLContext | None:
+    certificate, key = options["tls_cert"], options["tls_key"]
+    if options["tls_self_signed"]:
+        certificate, key = make_certificate(scratch, options["hostname"] or host_name())
+    return server_tls(certificate, key) if certificate else None
+
+
+def _announce(server: Server, options: dict[str, Any]) -> None:
+    _warn_about_exposure(options)
+    for address in server.addresses:
+        click.echo(f"listening on {address}")
+
+
+def _warn_about_exposure(options: dict[str, Any]) -> None:
+    host = options["host"]
+    if options["unix_path"] or host == "localhost":
+        return
+    try:
+        if ipaddress.ip_address(host).is_loopback:
+            return
+    except ValueError:
+        pass
+    login = "required" if options["require_auth"] else "offered" if options["users"] else "off"
+    tls = "required" if options["require_tls"] or options["implicit_tls"] else "offered" if options["tls_cert"] else "off"
+    _log.warning("listening beyond this host (%s): login %s, TLS %s; nothing is relayed", host, login, tls)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's where it is installed, else the standard one."""
+    try:
+        module = importlib.import_module("uvloop")
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = module.new_event_loop
+    return factory

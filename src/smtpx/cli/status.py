@@ -1,0 +1,48 @@
+"""Exit statuses (sysexits.h), and which error means which."""
+
+from enum import IntEnum
+
+from smtpx.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    SMTPXError,
+    UnsupportedError,
+)
+
+__all__ = ["Status", "status_of"]
+
+
+class Status(IntEnum):
+    """What the command tells its caller."""
+
+    OK = 0
+    SOME_REFUSED = 1
+    USAGE = 64
+    DATA = 65  # bad message or address, or something this server can't take, refused here before sending
+    UNAVAILABLE = 69  # refused for good, or the server lacks what was required, or its certificate is not good
+    INTERNAL = 70
+    CANT_CREATE = 73
+    TEMPORARY = 75  # any 4yz, connection trouble
+    PROTOCOL = 76  # the server broke the protocol
+    CREDENTIALS = 77  # wrong credentials
+    INTERRUPTED = 130
+
+
+_NOT_FOR_THIS_SERVER = frozenset({"SIZE", "8BITMIME", "SMTPUTF8", "BINARYMIME"})
+
+
+def status_of(error: SMTPXError) -> Status:
+    """The exit status an error stands for."""
+    if isinstance(error, ConfigurationError):
+        return Status.USAGE
+    if isinstance(error, LocalProtocolError):
+        return Status.DATA
+    if isinstance(error, RemoteProtocolError):
+        return Status.PROTOCOL
+    if isinstance(error, UnsupportedError):
+        return Status.DATA if error.keyword in _NOT_FOR_THIS_SERVER else Status.UNAVAILABLE
+    if error.is_temporary:
+        return Status.TEMPORARY
+    return Status.CREDENTIALS if isinstance(error, AuthenticationError) else Status.UNAVAILABLE
