@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from smtpx.extensions import STANDARD
 from smtpx.protocol.dialect import LMTP
 from smtpx.protocol.extension import ExtensionSet
 from smtpx.protocol.limits import ServerLimits
@@ -22,7 +21,7 @@ from tests.dialogues.dialogue import (
     find_dialogues,
     parse_dialogue,
 )
-from tests.protocol.server_peer import EOF, HANDSHAKE, MECHANISMS, ServerPeer
+from tests.protocol.server_peer import EOF, EXTENSIONS, HANDSHAKE, MECHANISMS, ServerPeer
 
 DIALOGUES = [parse_dialogue(path) for path in find_dialogues()]
 LIMITS = {each.name for each in fields(ServerLimits)}
@@ -44,7 +43,7 @@ def settings_of(dialogue: Dialogue) -> ServerSettings:
         else:
             settings[name] = True if value == "yes" else value
     return ServerSettings(
-        hostname="server.example", extensions=ExtensionSet(STANDARD), limits=ServerLimits(**limits), **settings
+        hostname="server.example", extensions=ExtensionSet(EXTENSIONS), limits=ServerLimits(**limits), **settings
     )
 
 

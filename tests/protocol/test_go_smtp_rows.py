@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from smtpx.extensions import SMTPUTF8, STANDARD
+from smtpx.extensions import SMTPUTF8
 from smtpx.extensions.auth import AUTH
 from smtpx.protocol import replies
 from smtpx.protocol.dialect import LMTP
@@ -36,6 +36,7 @@ from tests.protocol.server_peer import (
     ENVELOPE,
     EOF,
     EXPIRE,
+    EXTENSIONS,
     GOOD_AUTH,
     HANDSHAKE,
     LMTP_SETTINGS,
@@ -54,7 +55,7 @@ from tests.protocol.server_peer import (
 )
 
 PLAIN = make_settings()
-NO_UTF8 = make_settings(extensions=[each for each in STANDARD if not isinstance(each, SMTPUTF8)])
+NO_UTF8 = make_settings(extensions=[each for each in EXTENSIONS if not isinstance(each, SMTPUTF8)])
 WITH_AUTH = make_settings(mechanisms=MECHANISMS, allow_insecure_auth=True)
 TLS_FIRST = make_settings(mechanisms=MECHANISMS, starttls=True, require_tls=True)
 MUST_AUTH = make_settings(mechanisms=MECHANISMS, allow_insecure_auth=True, require_auth=True)
@@ -750,7 +751,7 @@ def test_x25_r02_own_keyword() -> None:
         def advertise(self, settings: ServerSettings, facts: object) -> str:
             return "https://example.org/x"
 
-    (reply,) = play(EHLO, settings=make_settings(extensions=[*STANDARD, Own()])).replies
+    (reply,) = play(EHLO, settings=make_settings(extensions=[*EXTENSIONS, Own()])).replies
     assert "XEXAMPLE https://example.org/x" in reply.lines
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from smtpx.extensions import STANDARD, Chunking
+from smtpx.extensions import Chunking
 from smtpx.protocol import replies
 from smtpx.protocol.events import AbortCause, BodyAborted, BodyEnded, ConnectionEnded, MailAsked, RcptAsked
 from smtpx.protocol.phases import Phase
@@ -20,6 +20,7 @@ from tests.protocol.server_peer import (
     ENVELOPE,
     EOF,
     EXPIRE,
+    EXTENSIONS,
     GOOD_AUTH,
     HANDSHAKE,
     LMTP_SETTINGS,
@@ -356,7 +357,7 @@ def test_h033_chunk_that_looks_like_commands() -> None:
 
 @pytest.mark.parametrize("line", ["BDAT 6", "BDAT 6 LAST"])
 def test_b_chunking_switched_off(line: str) -> None:
-    without = make_settings(extensions=[each for each in STANDARD if not isinstance(each, Chunking)])
+    without = make_settings(extensions=[each for each in EXTENSIONS if not isinstance(each, Chunking)])
     outcome = survives(*BOPEN, f"{line}\r\nNOOP\r\n", settings=without)
     assert behind(outcome, *BOPENED) == ["502 5.5.1"]
     assert not any("CHUNKING" in text for text in outcome.replies[0].lines)

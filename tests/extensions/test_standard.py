@@ -1,0 +1,58 @@
+"""The extensions of `STANDARD`, each as a server offers and checks it and as a client dresses MAIL with it."""
+
+import pytest
+
+from smtpx.errors import UnsupportedError
+from smtpx.extensions import (
+    SMTPUTF8,
+    STANDARD,
+    Auth,
+    Chunking,
+    EightBitMIME,
+    EnhancedStatusCodes,
+    Pipelining,
+    Size,
+    StartTLS,
+)
+from smtpx.protocol.extension import ExtensionSet, MailFacts
+from smtpx.protocol.facts import ServerFacts
+from tests.protocol.server_peer import EHLO, make_settings, play
+
+
+def test_they_fit_together() -> None:
+    extensions = ExtensionSet(STANDARD)
+    assert set(extensions.verbs) >= {"AUTH", "BDAT", "STARTTLS"}
+    assert set(extensions.mail_params) >= {"AUTH", "BODY", "SIZE", "SMTPUTF8"}
+
+
+def test_what_ehlo_lists() -> None:
+    (reply,) = play(EHLO, settings=make_settings(extensions=STANDARD)).replies
+    assert reply.lines[0] == "server.example"
+    offered = {"PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "CHUNKING", "SIZE 26214400"}
+    assert set(reply.lines) >= offered
+
+
+@pytest.mark.parametrize("extension", [Pipelining(), EnhancedStatusCodes(), Chunking(), StartTLS(), Auth()])
+def test_extensions_that_leave_mail_alone(extension: Pipelining) -> None:
+    for offer in (None, ()):
+        assert extension.dress_mail(MailFacts(size=10, eight_bit=True, needs_utf8=True), offer) == ()
+
+
+def test_keywords_are_those_of_the_registry() -> None:
+    keywords = {each.keyword for each in STANDARD}
+    assert keywords >= {
+        "PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "CHUNKING", "STARTTLS", "AUTH", "SIZE",
+    }  # fmt: skip
+    assert SMTPUTF8.keyword == "SMTPUTF8"
+    assert EightBitMIME().advertise(make_settings(), ServerFacts()) == ""
+
+
+def test_everything_that_cannot_be_sent_is_an_unsupported_error() -> None:
+    for extension, mail in (
+        (SMTPUTF8(), MailFacts(needs_utf8=True)),
+        (EightBitMIME(), MailFacts(eight_bit=True)),
+    ):
+        with pytest.raises(UnsupportedError) as caught:
+            extension.dress_mail(mail, None)
+        assert caught.value.keyword == extension.keyword
+    assert Size().dress_mail(MailFacts(size=1), None) == ()

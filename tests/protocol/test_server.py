@@ -1,0 +1,567 @@
+"""`ServerProtocol` as a shell uses it. What is said on the wire is tested in more places beside this one."""
+
+import pytest
+
+from smtpx.extensions import Chunking
+from smtpx.extensions.body_types import EightBitMIME
+from smtpx.protocol import replies
+from smtpx.protocol.dialect import LMTP
+from smtpx.protocol.events import (
+    AbortCause,
+    AuthAsked,
+    BodyAborted,
+    BodyEnded,
+    BodyReceived,
+    BodyStarted,
+    ChunkEnded,
+    ConnectionEnded,
+    HelloAsked,
+    MailAsked,
+    PauseAsked,
+    RcptAsked,
+    ResetAsked,
+    StartTLSAsked,
+)
+from smtpx.protocol.phases import Phase
+from smtpx.protocol.server import ServerProtocol
+from smtpx.protocol.settings import ServerSettings
+from smtpx.sasl import ServerMechanism
+from smtpx.sasl.plain import PlainServer
+from smtpx.wire.address import Mailbox
+from smtpx.wire.params import NO_PARAMS, Param
+from smtpx.wire.reply import Reply
+from tests.protocol.server_peer import (
+    BAD_AUTH,
+    EHLO,
+    ENVELOPE,
+    EOF,
+    EXPIRE,
+    GOOD_AUTH,
+    HANDSHAKE,
+    LMTP_SETTINGS,
+    MAIL,
+    MECHANISMS,
+    NOOP,
+    RCPT,
+    TLS_FACTS,
+    Policy,
+    ServerPeer,
+    answering,
+    ends,
+    make_settings,
+    play,
+    survives,
+)
+
+AUTH = make_settings(mechanisms=MECHANISMS, allow_insecure_auth=True)
+TLS = make_settings(starttls=True)
+NO = replies.make(550, "5.7.1", "no")
+CLOSE = replies.make(554, "5.7.1", "go away", close=True)
+
+
+def greeted(settings: ServerSettings | None = None) -> ServerProtocol:
+    """A protocol whose greeting was sent."""
+    protocol = ServerProtocol(settings or make_settings())
+    protocol.greet()
+    assert protocol.data_to_send().startswith(b"220 ")
+    return protocol
+
+
+def feed(protocol: ServerProtocol, text: str) -> None:
+    protocol.receive_data(text.encode())
+
+
+# Greeting ---------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_read_before_the_greeting() -> None:
+    protocol = ServerProtocol(make_settings())
+    feed(protocol, "HELO x\r\n")
+    assert protocol.next_event() is None
+    assert (protocol.has_input, protocol.unread_bytes) == (True, 8)
+    protocol.greet()
+    assert protocol.next_event() == HelloAsked("HELO", "x")
+    assert (protocol.has_input, protocol.unread_bytes) == (False, 0)
+
+
+def test_refusal_in_place_of_the_greeting() -> None:
+    protocol = ServerProtocol(make_settings())
+    protocol.greet(replies.TOO_MANY_CONNECTIONS)
+    assert protocol.data_to_send() == replies.TOO_MANY_CONNECTIONS.to_bytes()
+    assert protocol.next_event() == ConnectionEnded("refused at connect", expected=False)
+
+
+def test_own_banner() -> None:
+    protocol = ServerProtocol(make_settings(banner="at your service"))
+    protocol.greet()
+    assert protocol.data_to_send() == b"220 server.example ESMTP at your service\r\n"
+
+
+# Questions and answers --------------------------------------------------------------------------------------------
+
+
+def test_nothing_happens_until_a_question_is_answered() -> None:
+    protocol = greeted()
+    feed(protocol, EHLO + MAIL)
+    assert protocol.next_event() == HelloAsked("EHLO", "client.example")
+    asking = [protocol.is_asking]
+    assert protocol.next_event() is None
+    assert protocol.data_to_send() == b""
+    protocol.answer()
+    asking.append(protocol.is_asking)
+    assert asking == [True, False]
+    assert protocol.data_to_send().startswith(b"250-server.example\r\n")
+    assert protocol.next_event() == MailAsked(Mailbox("a", "client.example"), NO_PARAMS)
+
+
+def test_an_answer_to_nothing() -> None:
+    with pytest.raises(RuntimeError, match="nothing was asked"):
+        greeted().answer()
+
+
+def test_replies_wait_together() -> None:
+    protocol = greeted()
+    feed(protocol, NOOP * 3)
+    assert protocol.next_event() is None
+    assert protocol.data_to_send() == replies.OK.to_bytes() * 3
+    assert protocol.data_to_send() == b""
+
+
+def test_life_of_a_message() -> None:
+    outcome = play(EHLO, ENVELOPE + "DATA\r\n", "hello\r\n.\r\n", cuts=(None,))
+    assert outcome.events[3:] == [
+        BodyStarted("DATA"),
+        BodyReceived(b"hello\r\n"),
+        BodyEnded(7),
+        ResetAsked("END OF DATA"),
+    ]
+
+
+def test_envelope_is_there_while_the_verdict_is_asked_and_gone_behind_it() -> None:
+    protocol = greeted()
+    peer = ServerPeer(policy=Policy())
+    peer.protocol = protocol
+    peer.play([EHLO, ENVELOPE + "DATA\r\n"])
+    feed(protocol, ".\r\n")
+    assert protocol.in_message
+    assert protocol.next_event() == BodyEnded(0)
+    assert (protocol.sender, protocol.recipients) == (Mailbox("a", "client.example"), [Mailbox("b", "server.example")])
+    protocol.answer()
+    assert (protocol.sender, protocol.recipients, protocol.in_message) == (None, [], False)
+    assert protocol.messages == 1
+    assert protocol.phase is Phase.READY
+
+
+def test_binary_content_where_an_extension_brings_it() -> None:
+    class Binary(EightBitMIME):
+        mail_params = (Param("BODY", lambda value: value or "", str),)
+
+    settings = make_settings(extensions=[Chunking(), Binary()])
+    outcome = survives(EHLO, "MAIL FROM:<a@b> BODY=BINARYMIME\r\n", RCPT, "BDAT 3 LAST\r\na\nb", settings=settings)
+    assert outcome.contents == [b"a\nb"]
+
+
+# The end ----------------------------------------------------------------------------------------------------------
+
+
+def test_eof_comes_behind_what_was_sent_before() -> None:
+    protocol = greeted()
+    feed(protocol, EHLO + "QUIT\r\n")
+    protocol.receive_eof()
+    assert isinstance(protocol.next_event(), HelloAsked)
+    assert protocol.next_event() is None
+    protocol.answer()
+    assert protocol.next_event() == ConnectionEnded("QUIT", expected=True)
+    assert protocol.data_to_send().endswith(replies.BYE.to_bytes())
+
+
+def test_eof_while_a_question_is_open() -> None:
+    protocol = greeted()
+    feed(protocol, EHLO)
+    assert isinstance(protocol.next_event(), HelloAsked)
+    protocol.receive_eof()
+    assert protocol.next_event() is None
+    protocol.answer()
+    assert protocol.next_event() == ConnectionEnded("connection lost in phase ready", expected=True)
+    assert protocol.next_event() is None
+    assert protocol.phase is Phase.CLOSED
+
+
+def test_h020_verdict_stands_when_the_peer_is_gone() -> None:
+    outcome = play(EHLO, ENVELOPE + "DATA\r\n", ".\r\n", EOF)
+    assert outcome.codes[-1] == "250 2.0.0"
+    assert outcome.of(BodyAborted) == []
+
+
+@pytest.mark.parametrize(("steps", "phase", "expected"), [
+    ((), "hello", True),
+    ((EHLO, "STARTTLS\r\n"), "tls", True),
+    ((EHLO, ENVELOPE + "DATA\r\n", "x"), "body", False),
+    ((EHLO, ENVELOPE, "BDAT 5\r\nx"), "recipients", False),
+    ((EHLO, ENVELOPE, "BDAT 1\r\nx"), "chunks", False),
+])  # fmt: skip
+def test_eof_in_every_phase(steps: tuple[str, ...], phase: str, expected: bool) -> None:
+    outcome = play(*steps, EOF, settings=TLS)
+    assert outcome.events[-1] == ConnectionEnded(f"connection lost in phase {phase}", expected=expected)
+
+
+def test_eof_before_the_greeting() -> None:
+    protocol = ServerProtocol(make_settings())
+    protocol.receive_eof()
+    assert protocol.next_event() == ConnectionEnded("connection lost in phase banner", expected=True)
+
+
+def test_deadline() -> None:
+    outcome = ends(EHLO, ENVELOPE + "DATA\r\n", "x", EXPIRE)
+    assert outcome.codes[-1] == "421 4.4.2"
+    assert outcome.events[-2:] == [
+        BodyAborted(AbortCause.DEADLINE, 1),
+        ConnectionEnded("deadline passed in phase body", expected=False),
+    ]
+
+
+def test_deadline_of_the_session() -> None:
+    protocol = greeted()
+    feed(protocol, EHLO)
+    assert protocol.next_event() is not None
+    protocol.expire()
+    assert not protocol.is_asking
+    assert isinstance(protocol.next_event(), ConnectionEnded)
+    assert protocol.data_to_send() == replies.DEADLINE_PASSED.to_bytes()
+
+
+def test_a_question_nobody_has_seen_is_taken_back() -> None:
+    protocol = greeted()
+    feed(protocol, EHLO + ENVELOPE + "RSET\r\n")
+    for _ in range(3):
+        assert protocol.next_event() is not None
+        protocol.answer()
+    assert protocol.next_event() == ResetAsked("RSET")
+    protocol.close(replies.SHUTTING_DOWN, "shutting down")
+    assert isinstance(protocol.next_event(), ConnectionEnded)
+
+    peer = ServerPeer().connect()
+    peer.play([EHLO, ENVELOPE + "DATA\r\n"])
+    peer.protocol.receive_data(b".\r\n")
+    assert peer.protocol.next_event() == BodyEnded(0)
+    peer.protocol.answer()  # the reset waits to be seen
+    peer.protocol.expire()
+    assert isinstance(peer.protocol.next_event(), ConnectionEnded)
+    assert peer.protocol.next_event() is None
+
+
+def test_closing_twice() -> None:
+    protocol = greeted()
+    protocol.close(None, "enough")
+    protocol.close(replies.SHUTTING_DOWN, "again")
+    assert protocol.data_to_send() == b""
+    assert protocol.next_event() == ConnectionEnded("enough", expected=False)
+    assert protocol.next_event() is None
+    feed(protocol, NOOP)
+    assert protocol.unread_bytes == 0
+
+
+@pytest.mark.parametrize("kind", [HelloAsked, MailAsked, RcptAsked, ChunkEnded, BodyEnded, AuthAsked])
+@pytest.mark.parametrize("answer", [replies.SHUTTING_DOWN, CLOSE], ids=["421", "close"])
+def test_a_session_may_close_with_any_answer(kind: type, answer: Reply) -> None:
+    script = (EHLO, GOOD_AUTH, ENVELOPE, "BDAT 1\r\nxBDAT 1 LAST\r\nx")
+    outcome = ends(*script, settings=AUTH, policy=answering(kind, answer))
+    assert outcome.replies[-1].code == answer.code
+    assert outcome.messages == []
+
+
+def test_starttls_refused_for_good() -> None:
+    assert ends(EHLO, "STARTTLS\r\n", settings=TLS, policy=answering(StartTLSAsked, CLOSE)).codes == [
+        "250",
+        "554 5.7.1",
+    ]
+
+
+# Lines ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("line", "code"), [
+    (b"\r\n", "500 5.5.2"),
+    (b"\xff\r\n", "500 5.5.2"),
+    (b"MAIL \xff\r\n", "501 5.5.4"),
+    (b"STARTTLS \xff\r\n", "501 5.5.4"),
+    (b"XYZZY \xff\r\n", "500 5.5.2"),
+    (b"NOOP \0\r\n", "500 5.5.2"),
+    (b"NOOP " + b"x" * 2100 + b"\r\n", "500 5.5.2"),
+    (b"NOOP " + b"x" * 20_000 + b"\r\n", "500 5.5.2"),
+])  # fmt: skip
+def test_lines_that_cannot_be_read(line: bytes, code: str) -> None:
+    assert survives(EHLO, line).codes[1:] == [code]
+
+
+@pytest.mark.parametrize(("line", "code"), [
+    (b"NOOP\n", "500 5.5.2"),
+    (b"NO\rOP\r\n", "500 5.5.2"),
+    (b"x" * 65_536, "500 5.5.2"),
+    (b"GET / HTTP/1.0\r\n", "500 5.5.2"),
+    (b"BDAT \xff\r\n", "501 5.5.4"),
+    (b"BDAT 5\0\r\n", "501 5.5.4"),
+])  # fmt: skip
+def test_lines_behind_which_nothing_can_be_trusted(line: bytes, code: str) -> None:
+    assert ends(EHLO, line).codes[1:] == [code]
+
+
+def test_first_octet() -> None:
+    assert ends(b"\x16").codes == ["500 5.5.2"]
+    assert survives(b"\tx\r\n").codes == ["500 5.5.2"]
+
+
+def test_commands_without_authentication_can_be_limited() -> None:
+    settings = make_settings(
+        mechanisms=MECHANISMS, allow_insecure_auth=True, limits={"max_unauthenticated_commands": 3}
+    )
+    assert ends(EHLO, NOOP * 3, settings=settings).codes == ["250", "250 2.0.0", "250 2.0.0", "421 4.7.0"]
+    assert survives(EHLO, GOOD_AUTH, NOOP * 5, settings=settings).codes[2:] == ["250 2.0.0"] * 5
+
+
+def test_sync_check() -> None:
+    early = EHLO + ENVELOPE + "DATA\r\nx\r\n.\r\n"
+    assert ends(early, cuts=(None,)).codes[3:] == ["554 5.5.0"]
+    assert ends(early, settings=make_settings(sync_check="all"), cuts=(None,)).codes == ["554 5.5.0"]
+    assert survives(early, settings=make_settings(sync_check="off")).contents == [b"x\r\n"]
+
+
+def test_refused_data_with_content_behind_it() -> None:
+    settings = make_settings(sync_check="off")
+    assert ends(EHLO, "DATA\r\nx\r\n.\r\n", settings=settings, cuts=(None,)).codes == ["250", "503 5.5.1"]
+    assert survives(EHLO, "DATA\r\n", settings=settings).codes == ["250", "503 5.5.1"]
+
+
+# Errors and delays ------------------------------------------------------------------------------------------------
+
+
+def test_soft_limit_delays_every_later_reply() -> None:
+    settings = make_settings(limits={"soft_error_limit": 1, "error_delay_seconds": 0.5})
+    outcome = survives("XYZZY\r\n" * 2, NOOP, settings=settings)
+    assert outcome.codes == ["500 5.5.2", "500 5.5.2", "250 2.0.0"]
+    assert outcome.pauses == [0.5] * 3  # the third is that of the probe
+
+
+def test_a_delayed_reply_waits() -> None:
+    protocol = greeted(make_settings(limits={"soft_error_limit": 0}))
+    feed(protocol, "XYZZY\r\n" + NOOP)
+    assert protocol.next_event() == PauseAsked(1.0)
+    assert protocol.data_to_send() == b""
+    assert protocol.next_event() is None
+    protocol.answer()
+    assert protocol.data_to_send() == replies.BAD_LINE.to_bytes()
+
+
+def test_a_delayed_verdict_comes_before_the_reset() -> None:
+    settings = make_settings(limits={"soft_error_limit": 0})
+    outcome = survives(EHLO, "XYZZY\r\n", ENVELOPE + "DATA\r\n", "x\ny\r\n.\r\n", settings=settings)
+    assert outcome.codes[-1] == "550 5.5.2"
+    kinds = [type(event) for event in outcome.events]
+    assert kinds[kinds.index(BodyAborted) :][:3] == [BodyAborted, PauseAsked, ResetAsked]
+
+
+def test_a_verdict_that_is_one_error_too_many() -> None:
+    settings = make_settings(limits={"hard_error_limit": 1})
+    outcome = ends(EHLO, ENVELOPE + "DATA\r\n", "x\ny\r\n.\r\n", settings=settings)
+    assert outcome.codes[-1] == "421 4.7.0"
+    assert outcome.of(ResetAsked) == []
+
+
+def test_what_is_not_counted() -> None:
+    settings = make_settings(starttls=True, require_tls=True, mechanisms=MECHANISMS, limits={"hard_error_limit": 1})
+    assert survives(EHLO, MAIL * 5, settings=settings).codes[1:] == ["530 5.7.0"] * 5
+    settings = make_settings(mechanisms=MECHANISMS, limits={"hard_error_limit": 1})
+    assert survives(EHLO, GOOD_AUTH * 5, settings=settings).codes[1:] == ["538 5.7.11"] * 5
+    settings = make_settings(limits={"hard_error_limit": 1})
+    later = replies.make(450, "4.7.1", "later")
+    assert (
+        survives(EHLO, MAIL * 5, settings=settings, policy=answering(MailAsked, later)).codes[1:] == ["450 4.7.1"] * 5
+    )
+
+
+def test_503_is_excused_only_behind_a_refusal() -> None:
+    settings = make_settings(limits={"hard_error_limit": 2})
+    refuse = answering(MailAsked, NO)
+    assert survives(EHLO, MAIL + RCPT * 3, settings=settings, policy=refuse).codes[2:] == ["503 5.5.1"] * 3
+    assert ends(EHLO, MAIL + NOOP + RCPT, settings=settings, policy=refuse).codes[-1] == "421 4.7.0"
+
+
+# BDAT -------------------------------------------------------------------------------------------------------------
+
+
+def test_small_chunks_are_junk_in_the_end() -> None:
+    settings = make_settings(limits={"small_chunk_limit": 2, "junk_command_limit": 2, "hard_error_limit": 1})
+    outcome = ends(EHLO, ENVELOPE, "BDAT 1\r\nx" * 9, settings=settings)
+    assert outcome.codes[3:] == ["250 2.0.0"] * 3 + ["421 4.7.0"]
+    assert outcome.of(BodyAborted)[-1].cause is AbortCause.CLOSED
+
+
+def test_a_chunk_that_fails_ends_the_transaction() -> None:
+    outcome = survives(EHLO, ENVELOPE, "BDAT 1\r\nxBDAT 1\r\nx", RCPT, policy=answering(ChunkEnded, NO))
+    assert outcome.codes[3:] == ["550 5.7.1", "503 5.5.1", "503 5.5.1"]
+    assert outcome.of(BodyAborted) == [BodyAborted(AbortCause.REFUSED, 1)]
+    assert outcome.of(ResetAsked) == [ResetAsked("BDAT")]
+
+
+def test_a_malformed_bdat_fails_the_transaction_wherever_it_stands() -> None:
+    outcome = survives(EHLO, "BDAT 1 X\r\nx", MAIL, "BDAT 1 X\r\nx", RCPT)
+    assert outcome.codes[1:] == ["501 5.5.4", "250 2.1.0", "501 5.5.4", "503 5.5.1"]
+
+
+def test_bdat_needs_what_others_need() -> None:
+    settings = make_settings(mechanisms=MECHANISMS, require_auth=True)
+    assert survives("BDAT 1\r\nx", EHLO, "BDAT 1 LAST\r\nx", settings=settings).codes == [
+        "503 5.5.1",
+        "250",
+        "530 5.7.0",
+    ]
+
+
+def test_repaired_content_of_the_last_chunk_is_complete() -> None:
+    outcome = survives(EHLO, ENVELOPE, "BDAT 2 LAST\r\nx\r", settings=make_settings(bare_newline="normalize"))
+    assert outcome.contents == [b"x "]
+
+
+def test_a_refused_chunk_is_far_too_large() -> None:
+    settings = make_settings(limits={"max_message_bytes": 10})
+    assert ends(EHLO, "BDAT 1048587\r\n", settings=settings).codes == ["250", "552 5.3.4"]
+    settings = make_settings(limits={"max_message_bytes": None, "max_header_bytes": 1 << 22})
+    outcome = survives(
+        EHLO, ENVELOPE, b"BDAT 2000000 LAST\r\n" + b"x" * 2_000_000, settings=settings, cuts=(None, 9999)
+    )
+    assert outcome.codes[-1] == "250 2.0.0"
+
+
+# LMTP -------------------------------------------------------------------------------------------------------------
+
+
+def test_rfc2033_4_2_failed_last_chunk_is_answered_for_each() -> None:
+    settings = make_settings(dialect=LMTP, limits={"max_message_bytes": 10})
+    outcome = survives(
+        "LHLO x\r\n", ENVELOPE + RCPT, "BDAT 11 LAST\r\n12345678901", "BDAT 11\r\n12345678901", settings=settings
+    )
+    assert outcome.codes[4:] == ["552 5.3.4", "552 5.3.4", "503 5.5.1"]
+
+
+def test_rfc2033_4_2_failed_chunk_is_answered_once() -> None:
+    settings = make_settings(dialect=LMTP, limits={"max_message_bytes": 10})
+    outcome = survives("LHLO x\r\n", ENVELOPE + RCPT, "BDAT 11\r\n12345678901", settings=settings)
+    assert outcome.codes[4:] == ["552 5.3.4"]
+
+
+def test_verdicts_name_their_recipients() -> None:
+    verdicts = (None, replies.make(550, "5.1.1", "no", "really"))
+    to_c = "RCPT TO:<c@server.example>\r\n"
+    outcome = survives("LHLO x\r\n", ENVELOPE + to_c + "DATA\r\n", ".\r\n",
+                       settings=LMTP_SETTINGS, policy=answering(BodyEnded, verdicts))  # fmt: skip
+    assert outcome.replies[-2].lines == ("<b@server.example> message accepted",)
+    assert outcome.replies[-1].lines == ("<c@server.example> no", "really")
+    assert outcome.messages[0].recipients == ("b@server.example",)
+
+
+def test_verdicts_that_are_missing_or_too_many() -> None:
+    def codes(count: int) -> list[str]:
+        script = ("LHLO x\r\n", ENVELOPE + RCPT * 2 + "DATA\r\n", ".\r\n")
+        return play(*script, settings=LMTP_SETTINGS, policy=answering(BodyEnded, (None,) * count)).codes[6:]
+
+    assert codes(0) == codes(1) == codes(3) == codes(4) == ["250 2.0.0"] * 3
+    assert codes(2) == ["250 2.0.0", "250 2.0.0", "451 4.3.0"]
+
+
+def test_a_421_verdict_closes() -> None:
+    outcome = ends("LHLO x\r\n", ENVELOPE + "DATA\r\n", ".\r\n",
+                   settings=LMTP_SETTINGS, policy=answering(BodyEnded, replies.SHUTTING_DOWN))  # fmt: skip
+    assert outcome.codes[-1] == "421 4.3.2"
+
+
+# AUTH -------------------------------------------------------------------------------------------------------------
+
+
+def test_auth_asks_with_the_credentials() -> None:
+    peer = ServerPeer(AUTH).connect()
+    outcome = peer.play([EHLO, "AUTH PLAIN\r\n", "Ym9zcwB1c2VyAHNlY3JldA==\r\n"])
+    (asked,) = outcome.of(AuthAsked)
+    assert (asked.credentials.username, asked.credentials.authorization_id) == ("user", "boss")
+    assert peer.protocol.facts.identity == "boss"
+    assert outcome.codes == ["250", "334", "235 2.7.0"]
+
+
+def test_auth_exchange() -> None:
+    quiz = make_settings(mechanisms=(ServerMechanism("QUIZ", False, False, PlainServer), *MECHANISMS))
+    for line, code in (
+        ("AUTH FOO\r\n", "504 5.5.4"),
+        ("AUTH PLAIN\r\n", "538 5.7.11"),
+        ("AUTH QUIZ AAAA\r\n", "501 5.7.0"),
+        ("AUTH QUIZ\r\n", "334"),
+    ):
+        assert play(EHLO, line, settings=quiz).codes == ["250", code]
+    for response, code in (
+        ("*", "501 5.0.0"),
+        ("!", "501 5.5.2"),
+        ("", "501 5.5.2"),
+        ("A" * 12_289, "500 5.5.6"),
+        ("A" * 40_000, "500 5.5.6"),
+    ):
+        assert survives(EHLO, "AUTH QUIZ\r\n", f"{response}\r\n", settings=quiz).codes == ["250", "334", code]
+    assert ends(EHLO, "AUTH QUIZ\r\n", "x\n", settings=quiz).codes == ["250", "334", "500 5.5.2"]
+    assert survives(EHLO, "AUTH LOGIN =\r\n", "*\r\n", settings=AUTH).codes == ["250", "334", "501 5.0.0"]
+
+
+def test_auth_failures() -> None:
+    outcome = ends(EHLO, BAD_AUTH * 3, settings=AUTH)
+    assert outcome.codes[1:] == ["535 5.7.8", "535 5.7.8", "421 4.7.0"]
+    assert outcome.pauses == [1.0, 2.0]
+    later = answering(AuthAsked, replies.CANNOT_AUTHENTICATE_NOW)
+    assert survives(EHLO, BAD_AUTH * 5, settings=AUTH, policy=later).codes[1:] == ["454 4.7.0"] * 5
+
+
+# TLS --------------------------------------------------------------------------------------------------------------
+
+
+def test_tls_begins_anew() -> None:
+    peer = ServerPeer(TLS).connect()
+    peer.play([EHLO, "STARTTLS\r\n"])
+    assert peer.protocol.phase is Phase.TLS
+    assert peer.protocol.next_event() is None
+    peer.turn(HANDSHAKE)
+    assert (peer.protocol.facts.tls, peer.protocol.facts.hello_name) == (TLS_FACTS, None)
+    assert peer.send(NOOP + MAIL) == ["250 2.0.0", "503 5.5.1"]
+
+
+def test_tls_from_the_beginning() -> None:
+    protocol = ServerProtocol(make_settings())
+    protocol.tls_started(TLS_FACTS)
+    assert protocol.phase is Phase.BANNER
+    assert protocol.facts.tls is TLS_FACTS
+    assert ServerProtocol(make_settings(), tls=TLS_FACTS).facts.tls is TLS_FACTS
+
+
+def test_nothing_may_lie_behind_starttls() -> None:
+    assert ends(EHLO, "STARTTLS\r\nx", settings=TLS, cuts=(None,)).codes == ["250", "554 5.5.0"]
+    protocol = greeted(TLS)
+    feed(protocol, EHLO)
+    protocol.next_event()
+    protocol.answer()
+    feed(protocol, "STARTTLS\r\n")
+    assert protocol.next_event() == StartTLSAsked()
+    feed(protocol, "x")
+    protocol.data_to_send()
+    protocol.answer()
+    assert protocol.data_to_send() == replies.OUT_OF_TURN.to_bytes()
+
+
+def test_what_came_in_clear_is_not_read_under_tls() -> None:
+    peer = ServerPeer(TLS).connect()
+    peer.play([EHLO, "STARTTLS\r\n"])
+    feed(peer.protocol, NOOP)
+    assert peer.turn(HANDSHAKE) == ["554 5.5.0"]
+
+
+def test_starttls_in_a_transaction() -> None:
+    outcome = play(EHLO, ENVELOPE, "STARTTLS\r\n", settings=TLS)
+    assert outcome.codes[-1] == "220 2.0.0"
+    assert outcome.of(ResetAsked) == [ResetAsked("STARTTLS")]
+
+
+def test_a_peer_that_waits_for_a_handshake_is_told_nothing() -> None:
+    assert ends(EHLO, "STARTTLS\r\n", EXPIRE, settings=TLS).codes == ["250", "220 2.0.0"]
