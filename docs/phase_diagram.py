@@ -1,7 +1,7 @@
 """Writes the phase diagram into ARCHITECTURE.md, from the table the code runs on.
 
-    python docs/phase_diagram.py            # write
-    python docs/phase_diagram.py --check    # exit 1 if what stands there is not what the table says
+python docs/phase_diagram.py            # write
+python docs/phase_diagram.py --check    # exit 1 if what stands there is not what the table says
 """
 
 import sys

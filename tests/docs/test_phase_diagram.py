@@ -17,6 +17,8 @@ def test_a_stale_diagram_would_be_noticed(tmp_path: Path) -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "phase_diagram.py").write_text(script, encoding="utf-8")
-    (tmp_path / "ARCHITECTURE.md").write_text(text.replace("SENDER --> RECIPIENTS", "SENDER --> BODY"), encoding="utf-8")
+    (tmp_path / "ARCHITECTURE.md").write_text(
+        text.replace("SENDER --> RECIPIENTS", "SENDER --> BODY"), encoding="utf-8"
+    )
     done = subprocess.run([sys.executable, tmp_path / "docs" / "phase_diagram.py", "--check"], check=False)
     assert done.returncode == 1
