@@ -82,9 +82,16 @@ def test_class_tree(cls: type[SMTPXError], parents: list[type[Exception]]) -> No
 
 @each_class
 def test_is_temporary_says_whether_to_try_again(make: Callable[[], SMTPXError]) -> None:
-    again = {TemporaryRefusal, TransportError, ConnectError, ConnectionLost, DeadlineError}
+    again = {TemporaryRefusal, TransportError, ConnectError, TLSError, ConnectionLost, DeadlineError}
     error = make()
     assert error.is_temporary is (type(error) in again)
+
+
+def test_a_bad_certificate_will_not_be_better_soon() -> None:
+    error = TLSError("expired", is_certificate=True)
+    assert error.is_certificate
+    assert not error.is_temporary
+    assert not TLSError("broken handshake").is_certificate
 
 
 @each_class
@@ -108,8 +115,8 @@ def test_copied_with_its_attributes(make: Callable[[], SMTPXError]) -> None:
 @each_class
 def test_h055_d45_holds_nothing_but_what_is_named(make: Callable[[], SMTPXError]) -> None:
     """No room for credentials: what a class keeps is listed in its docstring."""
-    named = {"message", "stage", "keyword", "reply", "command", "recipient", "refusals", "mechanism", "is_temporary"}
-    assert set(vars(make())) <= named
+    named = {"message", "stage", "keyword", "reply", "command", "recipient", "refusals", "mechanism"}
+    assert set(vars(make())) <= named | {"is_temporary", "is_certificate"}
 
 
 def test_h055_sasl_error_as_a_cause_leaves_no_secret_behind() -> None:

@@ -1,0 +1,37 @@
+"""The README's Python runs as it stands, against the other half of the README."""
+
+import re
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+import smtpx
+
+ROOT = Path(__file__).parents[2]
+SENDING, RECEIVING = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_readme_sends_to_what_the_readme_receives_with(capsys: pytest.CaptureFixture[str]) -> None:
+    receiving: dict[str, Any] = {}
+    with mock.patch.object(smtpx, "serve") as serve:
+        exec(RECEIVING, receiving)  # noqa: S102 - our own README
+    ((session,), options) = serve.call_args
+    assert options == {"port": 2525}
+    with smtpx.ServerThread(session, port=0) as server:
+        sending = SENDING.replace("submission://user:secret@mail.example.org", server.url)
+        sending = sending.replace("you@example.net", "you@example.org")
+        exec(sending, {})  # noqa: S102 - our own README
+    out = capsys.readouterr().out.splitlines()
+    assert out == ["26 octets, thank you", "nobody@example.net 550 False"]
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
+def test_links_lead_somewhere(link: str) -> None:
+    assert (ROOT / link).exists()
+
+
+def test_every_command_is_there() -> None:
+    for script in re.findall(r"^(scripts/\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE):
+        assert (ROOT / script).stat().st_mode & 0o111, script
