@@ -482,7 +482,7 @@ class ServerProtocol:
             else:
                 self.reply(refusal)
         elif intake is not None and intake.refusal is replies.TOO_LARGE:
-            self._fail_chunk(intake.refusal)
+            self._fail_chunk(replies.TOO_LARGE)
         elif chunk.last and intake is not None:
             if rest := intake.end():
                 self._events.append(BodyReceived(rest))
