@@ -135,7 +135,7 @@ steps = st.one_of(
 dialogues = st.lists(steps, max_size=25).map(b"".join)
 
 # Behind these the client has to wait; that it did not is another matter, and tested elsewhere.
-_SYNCHRONOUS = re.compile(rb"(?:DATA|STARTTLS)[^\r\n]*\r\n", re.IGNORECASE)
+_SYNCHRONOUS = re.compile(rb"(?:DATA|STARTTLS)[^\r\n]*\r?\n", re.IGNORECASE)
 
 
 def in_turn(octets: bytes) -> list[bytes]:

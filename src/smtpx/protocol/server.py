@@ -72,7 +72,8 @@ class ServerProtocol:
         limits = settings.limits
         # AUTH lines may be long (RFC 4954 4); other commands are measured when they are read.
         longest = _AUTH_WORDS + limits.max_auth_line_bytes + len("\r\n")
-        self._lines = Lines(longest, max_discard_bytes=limits.max_discard_bytes)
+        repair = settings.bare_newline == "normalize"
+        self._lines = Lines(longest, max_discard_bytes=limits.max_discard_bytes, lenient_newlines=repair)
         self._output: list[bytes] = []
         self._events: deque[Event] = deque()
         self._on_answer: Callable[[Answers], None] | None = None
