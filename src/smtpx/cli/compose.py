@@ -5,6 +5,7 @@ import re
 import socket
 from collections.abc import Sequence
 from email.header import Header
+from email.headerregistry import AddressHeader
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, make_msgid, quote, unquote
@@ -20,6 +21,7 @@ __all__ = ["Party", "compose", "party"]
 _POLICY = SMTP.clone(refold_source="none")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 2.2
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/^_`{|}~-]+)*")
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _MAX_QUOTED_CHARS = 60
 _OF_THE_BODY = frozenset({"mime-version", "content-type", "content-transfer-encoding", "content-disposition"})
 
@@ -94,8 +96,12 @@ def _add_field(message: EmailMessage, name: str, value: str | Sequence[Party], o
         return
     _check_text(value, option)
     message[name] = value
-    # Encoded-words are decoded and some versions of Python write a newline that was in them as it is.
-    _check_text(str(message.get_all(name, [])[-1]), option)
+    parsed = message.get_all(name, [])[-1]
+    # Encoded-words are decoded, and some versions of Python write a newline that was in them as it is.
+    _check_text(str(parsed), option)
+    if isinstance(parsed, AddressHeader) and not any(group.display_name for group in parsed.groups):
+        del message[name]
+        _add_parties(message, name, [Party(each.display_name, each.addr_spec) for each in parsed.addresses], option)
 
 
 def _add_parties(message: EmailMessage, name: str, parties: Sequence[Party], option: str) -> None:
@@ -131,6 +137,9 @@ def _check_text(text: str, option: str) -> None:
 
 def _add_bodies(message: EmailMessage, options: dict[str, Any]) -> None:
     text, html = options["text"], options["html"]
+    for name in ("text", "html"):
+        if _SURROGATES.search(options[name] or ""):  # octets that the locale can't read
+            raise ValueError(f"--{name}: not text")
     if text is not None or html is None:
         message.set_content(text or "")
         if html is not None:
