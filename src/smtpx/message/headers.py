@@ -1,4 +1,4 @@
-"""Header fields that get out as they were meant, whatever the standard library at hand makes of them (RFC 5322, RFC 2047).
+"""Header fields that get out as they were meant, whatever the standard library makes of them (RFC 5322, RFC 2047).
 
 Some versions of Python lose the quotes of a long display name when they fold it, so that one name becomes two addresses
 (cpython#121284), and write a newline that was hidden in an encoded-word as it is (CVE-2024-6923). So address fields are
@@ -32,7 +32,7 @@ def check_value(text: str, field: str) -> None:
 
 
 def write_party(name: str, address: str) -> str:
-    """A display name, perhaps empty, and an address as they stand in a field; the name quoted or encoded as it needs."""
+    """A display name, perhaps empty, and an address as they stand in a field; the name is quoted or encoded."""
     if not name:
         return address
     if _ATOMS.fullmatch(name) and len(name) <= _MAX_QUOTED_CHARS:
