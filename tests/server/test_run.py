@@ -1,0 +1,221 @@
+"""A server without an event loop of one's own."""
+
+import asyncio
+import errno
+import os
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smtpx.errors import ConfigurationError
+from smtpx.server.listener import Listener, Server
+from smtpx.server.run import ServerThread, run_until_signal, serve
+from smtpx.server.session import Session
+from tests.server.rig import OPEN, RawClient, Recorder, eventually, nothing_left, recorders
+
+
+def send_one(host: str, port: int) -> None:
+    with smtplib.SMTP(host, port, local_hostname="client.example") as client:
+        client.sendmail("a@client.example", ["b@server.example"], b"Subject: x\r\n\r\nbody\r\n")
+
+
+# In a thread ---------------------------------------------------------------------------------------------------------
+
+
+def test_in_a_thread() -> None:
+    kind, made = recorders()
+    with ServerThread(kind, port=0) as server:
+        assert server.url == f"smtp://127.0.0.1:{server.port}"
+        send_one("127.0.0.1", server.port)
+    assert made[0].messages[0].content == b"Subject: x\r\n\r\nbody\r\n"
+    server.stop()
+    assert not any(thread.name == "smtpx-server" for thread in threading.enumerate())
+
+
+def test_in_a_thread_again() -> None:
+    server = ServerThread(Session, port=0)
+    for _ in range(2):
+        server.start()
+        with pytest.raises(ConfigurationError, match="running already"):
+            server.start()
+        send_one("127.0.0.1", server.port)
+        server.stop()
+
+
+def test_in_a_thread_on_a_unix_socket(tmp_path: Path) -> None:
+    with ServerThread(Session, unix=str(tmp_path / "sock")) as server:
+        assert server.url == f"smtp+unix://{tmp_path / 'sock'}"
+        assert server.port == 0
+
+
+def test_a_thread_drains_what_is_under_way() -> None:
+    kind, made = recorders()
+    server = ServerThread(kind, port=0)
+    server.start()
+    with socket.create_connection(("127.0.0.1", server.port)) as sock:
+        file = sock.makefile("rb")
+        sock.sendall(OPEN.replace("DATA\r\n", "").encode())
+        while b"250 2.1.5" not in file.readline():
+            pass
+        sock.sendall(b"DATA\r\n")
+        assert file.readline().startswith(b"354")
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        sock.sendall(b"x\r\n.\r\n")
+        assert file.readline().startswith(b"250")
+        assert file.readline().startswith(b"421 4.3.2")
+        sock.close()
+        file.close()
+        stopping.join()
+    assert len(made[0].messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"implicit_tls": True}, ConfigurationError),
+        ({"host": "192.0.2.1", "port": 0}, OSError),
+        ({"nonsense": 1}, TypeError),
+    ],
+)
+def test_a_thread_that_can_not_start(options: dict[str, Any], error: type[Exception]) -> None:
+    server = ServerThread(Session, **options)
+    for _ in range(2):
+        with pytest.raises(error):
+            server.start()
+    server.stop()
+
+
+def test_a_thread_whose_server_dies() -> None:
+    class Dying(socket.socket):
+        def accept(self) -> Any:  # noqa: ANN401
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    sock = Dying()
+    sock.bind(("127.0.0.1", 0))
+    server = ServerThread(Session, listeners=[Listener(sock=sock)])
+    server.start()
+    thread = server._thread
+    assert thread is not None
+    thread.join(5)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        server.stop()
+    server.stop()
+
+
+# Until a signal comes ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_drains(number: signal.Signals) -> None:
+    kind, made = recorders()
+    server = Server(kind, port=0)
+    ready: list[Server] = []
+    running = asyncio.create_task(run_until_signal(server, ready=ready.append))
+    await eventually(lambda: ready == [server])
+    async with await RawClient.open(server) as client:
+        await client.say(OPEN, 4)
+        os.kill(os.getpid(), number)
+        await client.silence(0.05)
+        await client.send("x\r\n.\r\n")
+        assert await client.codes(2) == ["250 2.0.0", "421 4.3.2"]
+    await running
+    assert len(made[0].messages) == 1
+    assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
+    await nothing_left(server, asyncio.all_tasks())
+
+
+async def test_a_second_signal_ends_it_at_once() -> None:
+    server = Server(Recorder, port=0)
+    running = asyncio.create_task(run_until_signal(server))
+    await eventually(lambda: bool(server.addresses))
+    async with await RawClient.open(server) as client:
+        await client.say(OPEN, 4)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await client.silence(0.05)
+        assert not running.done()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await client.codes(1) == ["421 4.3.2"]
+        async with asyncio.timeout(2):
+            await running
+    await nothing_left(server, asyncio.all_tasks())
+
+
+async def test_drained_without_a_signal() -> None:
+    server = Server(Session, port=0)
+    running = asyncio.create_task(run_until_signal(server))
+    await eventually(lambda: bool(server.addresses))
+    await server.drain()
+    await running
+
+
+async def test_where_there_are_no_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_here(*args: object) -> None:
+        raise NotImplementedError
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "add_signal_handler", not_here)
+    monkeypatch.setattr(loop, "remove_signal_handler", not_here)
+    server = Server(Session, port=0)
+    running = asyncio.create_task(run_until_signal(server))
+    await eventually(lambda: bool(server.addresses))
+    await server.close()
+    await running
+
+
+def test_an_error_while_listening_is_raised() -> None:
+    class Dying(socket.socket):
+        def accept(self) -> Any:  # noqa: ANN401
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    sock = Dying()
+    sock.bind(("127.0.0.1", 0))
+
+    server = Server(Session, listeners=[Listener(sock=sock)])
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        asyncio.run(run_until_signal(server))
+
+
+def test_serve_blocks_until_sigterm() -> None:
+    script = """
+        import smtpx
+
+        class Ready(smtpx.Session):
+            async def connect(self):
+                print("connected", flush=True)
+
+        print("up", flush=True)
+        smtpx.serve(Ready, port=PORT)
+        print("down", flush=True)
+    """
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    code = textwrap.dedent(script).replace("PORT", str(port))
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "up\n"
+        for _ in range(500):
+            try:
+                with socket.create_connection(("127.0.0.1", port)):
+                    break
+            except ConnectionRefusedError:
+                threading.Event().wait(0.01)
+        assert child.stdout.readline() == "connected\n"
+        child.send_signal(signal.SIGTERM)
+        assert child.stdout.read() == "down\n"
+        assert child.wait() == 0
+
+
+def test_serve_says_what_is_wrong() -> None:
+    with pytest.raises(ConfigurationError):
+        serve(Session, implicit_tls=True)
+    with pytest.raises(OSError, match=r"192\.0\.2\.1"):
+        serve(Session, host="192.0.2.1", port=0)
