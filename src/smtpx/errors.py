@@ -106,7 +106,8 @@ class RefusedError(SMTPXError):
     def __str__(self) -> str:
         if self.refusals:
             each = "; ".join(f"<{address}>: {error.reply}" for address, error in self.refusals.items())
-            return f"every recipient was refused: {each}"
+            accepted = getattr(self.result, "accepted", None)
+            return f"{'recipients were' if accepted else 'every recipient was'} refused: {each}"
         about = f"<{self.recipient}>: " if self.recipient else ""
         return f"{about}{self.reply}" + (f" (stage: {self.stage})" if self.stage else "")
 

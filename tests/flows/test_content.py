@@ -1,14 +1,16 @@
 """Content: what is found out about it before it is sent, in pieces of any size."""
 # ruff: noqa: ANN401 - flows, and faces of either colour, have no common type
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpx.errors import LocalProtocolError
-from smtpx.flows.content import Content, Pieces, Scan
+from smtpx.errors import DeadlineError, LocalProtocolError
+from smtpx.flows.content import Content, Pieces, Scan, look_ahead
+from smtpx.flows.steps import NextChunk
 from tests.peers import Dialogue
 from tests.wire.cuts import octets, pieces
 
@@ -81,3 +83,84 @@ def test_pieces() -> None:
     assert taken(Content(b""), 3) == []
     assert taken(Content(None), 3, [b"a", b"", b"bcdef"]) == [b"a", b"bcdef"]
     assert taken(Content(None, repair=True), 3, [b"a\n", b"b\r"]) == [b"a\r\n", b"b", b" "]
+
+
+# Looking ahead -------------------------------------------------------------------------------------------------------
+
+
+def ahead(pieces: Iterable[bytes], *, repair: bool = False, max_bytes: int = 20) -> tuple[Content, list[bytes]]:
+    """The content with what its beginning tells, and what was left in the source."""
+    source = iter(pieces)
+    flow = look_ahead(Content(None, repair=repair), max_bytes)
+    try:
+        step = next(flow)
+        while True:
+            assert isinstance(step, NextChunk)
+            try:
+                piece = next(source, None)
+            except OSError as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(piece)
+    except StopIteration as stop:
+        found: Content = stop.value
+        return found, list(source)
+
+
+def test_h098_short_content_is_known_whole() -> None:
+    content, rest = ahead([b"Subject: \xc3\xbc\r\n", b"", b"\r\nhi\r\n"])
+    assert content == Content.of(b"Subject: \xc3\xbc\r\n\r\nhi\r\n")
+    assert (content.size, content.eight_bit, content.utf8_header, rest) == (19, True, True, [])
+
+
+def test_h098_of_long_content_the_beginning_is_known() -> None:
+    content, rest = ahead([b"Subject: x\r\n\r\n", b"0123456789\r\n", b"more\r\n"])
+    assert (content.data, content.size, content.eight_bit, content.utf8_header) == (None, None, None, False)
+    assert content.head == (b"Subject: x\r\n\r\n", b"0123456789\r\n")
+    assert rest == [b"more\r\n"]
+    content, _ = ahead([b"S: \xc3\xbc\r\n\r\n", b"0123456789\r\n", b"more\r\n"])
+    assert (content.eight_bit, content.utf8_header) == (True, True)
+
+
+def test_what_is_known_already_is_not_looked_at_again() -> None:
+    for content in (Content.of(b"x\r\n"), Content(None, 5), Content(None, head=(b"x",))):
+        with pytest.raises(StopIteration) as stop:
+            next(look_ahead(content, 10))
+        assert stop.value.value is content
+
+
+def test_h018_a_bare_newline_at_the_beginning_shows_before_mail() -> None:
+    with pytest.raises(LocalProtocolError, match="octet 13"):
+        ahead([b"Subject: x\r\n", b"a\nb\r\n"])
+    content, _ = ahead([b"Subject: x\n", b"\n", b"a\r"], repair=True)
+    assert content.data == b"Subject: x\r\n\r\na "
+
+
+def test_d32_a_source_that_fails_at_once_costs_nothing() -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"Subject: x\r\n"
+        raise OSError("disk gone")
+
+    with pytest.raises(LocalProtocolError, match="disk gone"):
+        ahead(broken())
+
+
+def test_an_error_of_ours_passes_as_it_is() -> None:
+    flow = look_ahead(Content(None), 10)
+    next(flow)
+    with pytest.raises(DeadlineError):
+        flow.throw(DeadlineError("too late"))
+
+
+def test_pieces_begin_with_the_head() -> None:
+    pieces = Pieces(Content(None, head=(b"a", b"b")))
+    found: list[bytes | None] = []
+    source = iter([b"c"])
+    for _ in range(4):
+        flow = pieces.next(10)
+        try:
+            next(flow)
+            flow.send(next(source, None))
+        except StopIteration as stop:
+            found.append(stop.value)
+    assert found == [b"a", b"b", b"c", None]

@@ -17,6 +17,7 @@ from smtpx.errors import (
 from smtpx.extensions.body_types import BODY
 from smtpx.extensions.size import SIZE
 from smtpx.extensions.smtputf8 import UTF8
+from smtpx.flows.content import Content, look_ahead
 from smtpx.flows.exchange import command, expect_quiet, leave, quit_session, read_answer, write
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.plan import sendable
@@ -118,14 +119,22 @@ class Conversation:
         """One whole message."""
         transaction = self._last = self.transaction(mail.envelope, strict=strict, smtputf8=smtputf8)
         self.messages += 1
-        content = mail.source.content(self.protocol.capabilities, utf8=_wants_utf8(mail.envelope, smtputf8))
+        content = yield from self._content(mail.source, utf8=_wants_utf8(mail.envelope, smtputf8))
         return (yield from transaction.deliver(content))
+
+    def _content(self, source: Source, *, utf8: bool) -> Flow[Content]:
+        """What is to be sent, with all that can be known of it now: short content from an iterator is known whole."""
+        content = source.content(self.protocol.capabilities, utf8=utf8)
+        ahead = yield from look_ahead(content, self.protocol.limits.max_early_body_bytes)
+        if ahead is not content:
+            source.ahead = ahead
+        return ahead
 
     def send_open(
         self, transaction: Transaction, source: Source, envelope: Envelope, *, smtputf8: bool | None = None
     ) -> Flow[SendResult]:
         """The content for a transaction that is open."""
-        content = source.content(self.protocol.capabilities, utf8=_wants_utf8(envelope, smtputf8))
+        content = yield from self._content(source, utf8=_wants_utf8(envelope, smtputf8))
         self.messages += 1
         return (yield from transaction.send(content))
 

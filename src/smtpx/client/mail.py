@@ -1,6 +1,6 @@
 """What a caller hands over, made into an envelope and content."""
 
-from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from smtpx.errors import LocalProtocolError
@@ -98,6 +98,9 @@ class Source:
         self._normalize = normalize_newlines
         self._file_start: int | None = None
         self._scanned: Content | None = None
+        self._pieces: Iterator[bytes] | None = None
+        self._async_pieces: AsyncIterator[object] | None = None
+        self.ahead: Content | None = None  # what was taken from an iterator already, and must not get lost
         self._is_octets = isinstance(message, bytes | bytearray | memoryview)
         self._is_object = _is_message_object(message)
         self.is_file = not self._is_object and hasattr(message, "read")
@@ -129,8 +132,9 @@ class Source:
             content = self.scan()
             if self._file_start is not None:
                 self._message.seek(self._file_start)
-            return content
-        return Content(None, repair=self._normalize)
+                return content
+            return self.ahead or content
+        return self.ahead or Content(None, repair=self._normalize)
 
     def _flat(self, *, eight_bit: bool, utf8: bool) -> Content:
         from smtpx.message.flatten import flatten
@@ -167,11 +171,15 @@ class Source:
             return self._read_file()
         if self._is_async:
             raise TypeError("an async iterator needs the async client")
-        return map(octets_of, cast("Iterable[object]", self._message))
+        if self._pieces is None:  # a second attempt goes on where the first one stopped
+            self._pieces = map(octets_of, cast("Iterable[object]", self._message))
+        return self._pieces
 
-    def async_chunks(self) -> AsyncIterable[object] | None:
+    def async_chunks(self) -> AsyncIterator[object] | None:
         """What an async iterator gives, unchecked; None for every other kind."""
-        return cast("AsyncIterable[object]", self._message) if self._is_async else None
+        if self._is_async and self._async_pieces is None:
+            self._async_pieces = aiter(cast("AsyncIterable[object]", self._message))
+        return self._async_pieces
 
     def _read_file(self) -> Iterator[bytes]:
         while piece := octets_of(self._message.read(_CHUNK)):

@@ -253,7 +253,7 @@ def _apply(settings: ClientSettings, changes: dict[str, Any]) -> ClientSettings:
 
 def _credentials(changes: dict[str, Any]) -> Password:
     username, password = changes.pop("username", None), changes.pop("password", None)
-    if changes.get("auth") is not None or username is None or password is None:
+    if changes.get("auth") is not None or not username or password is None:
         raise ConfigurationError("give user name and password, both, or auth=")
     try:
         return Password(username, password)

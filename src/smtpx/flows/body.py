@@ -8,6 +8,7 @@ from smtpx.errors import (
     LocalProtocolError,
     SMTPXError,
     TransportError,
+    UnsupportedError,
 )
 from smtpx.flows.content import Content, Pieces
 from smtpx.flows.exchange import close, pending_answer, read_answer, reset, write, write_content
@@ -32,6 +33,7 @@ class BodySender:
         self._timeouts = timeouts
         self._tally = tally
         self._pipelining = pipelining
+        self._seven_bit = "8BITMIME" not in protocol.capabilities
         self.committed = False
 
     def send_data(self, content: Content) -> Flow[SendResult]:
@@ -101,7 +103,11 @@ class BodySender:
     def _next(self, pieces: Pieces) -> Flow[bytes | None]:
         """The next piece. If the source fails, the message is given up in a way that no server can take for its end."""
         try:
-            return (yield from pieces.next(self._protocol.limits.chunk_bytes))
+            piece = yield from pieces.next(self._protocol.limits.chunk_bytes)
+            if self._seven_bit and piece is not None and not piece.isascii():
+                text = "the message turned out to be 8-bit, and the server takes only 7-bit"
+                raise UnsupportedError(text, keyword="8BITMIME", stage="body")
+            return piece
         except SMTPXError:
             yield from self._give_up()
             raise

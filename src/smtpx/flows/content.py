@@ -1,15 +1,18 @@
 """A message's content as a flow needs it: at hand or coming in pieces, and the facts that parameters depend on."""
 
+import re
+from collections import deque
 from dataclasses import dataclass
 
-from smtpx.errors import LocalProtocolError
+from smtpx.errors import LocalProtocolError, SMTPXError
 from smtpx.flows.steps import Flow, NextChunk
 from smtpx.wire.dots import NewlineCheck, NewlineRepair
 from smtpx.wire.syntax import WireError
 
-__all__ = ["Content", "Pieces", "Scan"]
+__all__ = ["Content", "Pieces", "Scan", "look_ahead"]
 
 _MAX_HEADER_BYTES = 1 << 20
+_BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")  # slow: only to say where it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,8 @@ class Content:
 
     `data` is all of it, or None when it comes in pieces (`NextChunk`). `size` and `eight_bit` are None when they can't
     be known before. `utf8_header`: the header section holds UTF-8 that is not ASCII, so SMTPUTF8 is needed
-    (RFC 6532 3.2). `repair`: bare newlines are to be repaired on the way.
+    (RFC 6532 3.2). `repair`: bare newlines are to be repaired on the way. `head` are pieces that were taken from the
+    source already.
     """
 
     data: bytes | None
@@ -26,6 +30,7 @@ class Content:
     eight_bit: bool | None = None
     utf8_header: bool = False
     repair: bool = False
+    head: tuple[bytes, ...] = ()
 
     @classmethod
     def of(cls, data: bytes, *, normalize_newlines: bool = False) -> "Content":
@@ -81,11 +86,16 @@ class Scan:
             raise _bare(error, self._size) from None
         return Content(data, self._size, self._eight_bit, _is_utf8_beyond_ascii(self._header), repair)
 
+    def beginning(self, head: tuple[bytes, ...], *, repair: bool) -> Content:
+        """What the first pieces of content tell that is not all here yet."""
+        eight_bit = True if self._eight_bit else None
+        return Content(None, None, eight_bit, _is_utf8_beyond_ascii(self._header), repair, head)
+
     def _look(self, piece: bytes) -> None:
         try:
             self._check.feed(piece)
         except WireError as error:
-            raise _bare(error, self._size) from None
+            raise _bare(error, self._size + _first_bare(piece)) from None
         self._size += len(piece)
         if self._in_header:
             self._look_for_header_end(piece)
@@ -99,11 +109,36 @@ class Scan:
         self._in_header = end < 0 and len(self._header) < _MAX_HEADER_BYTES
 
 
+def look_ahead(content: Content, max_bytes: int) -> Flow[Content]:
+    """Content that comes in pieces, with what its beginning tells; all the facts if it is no longer than that.
+
+    Raises:
+        LocalProtocolError: if the source fails, or a CR or LF stands alone in what was seen.
+    """
+    if content.data is not None or content.size is not None or content.head:
+        return content
+    scan, head, size = Scan(normalize_newlines=content.repair), list[bytes](), 0
+    while size <= max_bytes:
+        try:
+            piece: bytes | None = yield NextChunk()
+        except SMTPXError:
+            raise
+        except Exception as error:  # whatever a caller's iterator may raise
+            raise LocalProtocolError(f"the message could not be read: {error}", stage="body") from error
+        if piece is None:
+            return Content.of(b"".join(head), normalize_newlines=content.repair)
+        scan.feed(piece)
+        head.append(piece)
+        size += len(piece)
+    return scan.beginning(tuple(head), repair=content.repair)
+
+
 class Pieces:
     """Content in pieces, for sending: at most `max_bytes` of what is at hand, else as its source gives it."""
 
     def __init__(self, content: Content) -> None:
         self._data = content.data
+        self._head = deque(content.head)
         self._position = 0
         self._repair = NewlineRepair(stuffed=False) if content.repair else None
 
@@ -112,7 +147,7 @@ class Pieces:
         if self._data is not None:
             return self._cut(self._data, max_bytes)
         while True:
-            piece: bytes | None = yield NextChunk()
+            piece: bytes | None = self._head.popleft() if self._head else (yield NextChunk())
             if piece is None:
                 rest, self._repair = self._repair.end() if self._repair else b"", None
                 return rest or None
@@ -136,6 +171,11 @@ def _is_utf8_beyond_ascii(header: bytes) -> bool:
     except UnicodeDecodeError:
         return False  # some old 8-bit charset: SMTPUTF8 would be a lie
     return True
+
+
+def _first_bare(piece: bytes) -> int:
+    match = _BARE.search(piece)
+    return match.start() if match else 0
 
 
 def _bare(error: WireError, offset: int) -> LocalProtocolError:

@@ -91,7 +91,8 @@ def _addresses(target: Target) -> Sequence[tuple[int, _Address]]:
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise ConnectError(f"can't find {target.host}: {error}", stage="connect") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ConnectError(f"can't find {target.host}: {reason}", stage="connect") from error
     local = target.local_address
     family = None if local is None else socket.AF_INET6 if ":" in local else socket.AF_INET
     suitable = [(int(each[0]), cast("_Address", each[4])) for each in found if family in (None, each[0])]
