@@ -23,6 +23,7 @@ from smtpx.protocol.events import (
     BodyReceived,
     BodyStarted,
     ChunkEnded,
+    ConnectAsked,
     ConnectionEnded,
 
     HelloAsked,
@@ -315,6 +316,13 @@ class Connection(Wire):
     def _connected(self, outcome: Outcome) -> None:
         refusal = self._reply(outcome, "connect", close=True)
         self._greet(refusal if refusal is not None and refusal.code >= 400 else None)
+
+    def _on_connect(self, event: ConnectAsked) -> None:
+        self._log(logging.INFO, "speaks for %s", self.peer.address)
+        if "connect" in self._hooks:
+            self._hook(self._session.connect(), lambda outcome: self._answer(self._reply(outcome, "connect", close=True)))
+        else:
+            self._core.answer()
 
     def _greet(self, refusal: Reply | None) -> None:
         self._greeted = True
@@ -677,6 +685,7 @@ class Connection(Wire):
 
 
 _HANDLERS: Mapping[type[Any], Callable[[Connection, Any], None]] = {
+    ConnectAsked: Connection._on_connect,
     HelloAsked: Connection._on_hello,
     AuthAsked: Connection._on_auth,
     MailAsked: Connection._on_mail,
