@@ -17,9 +17,9 @@ def test_rfc6152_3_body(value: str, body: str) -> None:
     assert outcome.of(MailAsked)[0].params.get(BODY) == body
 
 
-@pytest.mark.parametrize("value", [None, "", "9BIT", "BINARYMIME", "8BITMIME "])
+@pytest.mark.parametrize("value", [None, "", "9BIT", "BINARY", "8BITMIME ", "7B\u0131T"])
 def test_rfc6152_3_other_bodies(value: str | None) -> None:
-    with pytest.raises(WireError, match="7BIT or 8BITMIME"):
+    with pytest.raises(WireError, match="7BIT, 8BITMIME or BINARYMIME"):
         BODY.parse(value)
 
 

@@ -79,7 +79,7 @@ def test_checks_that_do_nothing_are_never_asked() -> None:
     everything = ExtensionSet([*EXTENSIONS, Paint()])
     assert len(everything.data_checks) == 1
     assert len(everything.rcpt_checks) == 1
-    assert len(everything.mail_checks) == 2  # SIZE has an opinion too
+    assert len(everything.mail_checks) == 3  # 8BITMIME and SIZE have an opinion too
 
 
 def test_base_checks_have_no_opinion() -> None:

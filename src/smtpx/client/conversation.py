@@ -152,7 +152,7 @@ class Conversation:
         path = mailbox(sender, "mail")
         words = [f"FROM:{self._path(path, smtputf8)}"]
         words += self._word(SIZE, "SIZE", None if size is None else str(size))
-        words += self._word(BODY, "8BITMIME", body)
+        words += self._word(BODY, "BINARYMIME" if body and body.upper() == "BINARYMIME" else "8BITMIME", body)
         if smtputf8:
             self._require("SMTPUTF8")
             words.append(UTF8.to_wire(True))

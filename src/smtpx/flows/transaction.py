@@ -76,9 +76,7 @@ class Transaction:
     def _begin(self, content: Content) -> Flow[Plan]:
         self.is_over = True  # until it is open
         capabilities = self._protocol.capabilities
-        plan = plan_for(
-            self._envelope, self._recipients, content, self._options, capabilities, tls=self._protocol.tls
-        )
+        plan = plan_for(self._envelope, self._recipients, content, self._options, capabilities, tls=self._protocol.tls)
         yield from expect_quiet(self._protocol)
         self.refused.update(plan.refused)
         self._uses_utf8 = plan.uses_utf8

@@ -25,7 +25,6 @@ from smtpx.protocol.events import (
     ChunkEnded,
     ConnectAsked,
     ConnectionEnded,
-
     HelloAsked,
     MailAsked,
     PauseAsked,
@@ -320,9 +319,12 @@ class Connection(Wire):
     def _on_connect(self, event: ConnectAsked) -> None:
         self._log(logging.INFO, "speaks for %s", self.peer.address)
         if "connect" in self._hooks:
-            self._hook(self._session.connect(), lambda outcome: self._answer(self._reply(outcome, "connect", close=True)))
+            self._hook(self._session.connect(), self._connected_again)
         else:
             self._core.answer()
+
+    def _connected_again(self, outcome: Outcome) -> None:
+        self._answer(self._reply(outcome, "connect", close=True))
 
     def _greet(self, refusal: Reply | None) -> None:
         self._greeted = True
