@@ -36,7 +36,7 @@ PLAIN = settings()
 
 def ask(value: str, *before: str, **options: int) -> Outcome:
     return survives(
-        EHLO, *before, f"MAIL FROM:<a@client.example> MT-PRIORITY={value}\r\n", settings=settings(**options)
+        EHLO, *before, f"MAIL FROM:<a@client.example> MT-PRIORITY={value}\r\n", settings=settings(None, **options)
     )
 
 
