@@ -1,10 +1,12 @@
 """A connection that is awaited, under `AsyncConnection` and in the pool of `AsyncClient`."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from smtpx.client.conversation import Conversation, check_idle, may_fall_back
-from smtpx.client.mail import Mail, Source
+from smtpx.client.mail import Mail, Source, octets_of
 from smtpx.client.settings import ClientSettings
 from smtpx.errors import SMTPXError
 from smtpx.flows.outcome import SendResult
@@ -65,13 +67,13 @@ class AsyncLink:
 
     async def run(self, flow: Flow[T], source: Source | None = None, *, deadline: Deadline | None = None) -> T:
         """Drive a flow; whatever goes wrong, the connection is in a known state after it, or closed."""
-        check_idle(self._busy)
-        chunks = source.achunks() if source is not None else None
+        check_idle(self._busy, self.is_open)
+        chunks = _chunks(source) if source is not None else None
         self._busy = True
         conversation = self.conversation
         try:
             if source is not None and source.is_file:
-                await source.ascan()
+                await asyncio.to_thread(source.scan)
             return await arun(flow, self._stream, deadline or Deadline(conversation.settings.timeout), chunks)
         except SMTPXError:
             if conversation.is_spoilt:
@@ -127,3 +129,18 @@ async def _connected(settings: ClientSettings, timeout_seconds: float) -> AsyncS
     if settings.trace is not None:
         stream.trace = mask_auth(settings.trace)
     return stream
+
+
+async def _chunks(source: Source) -> AsyncIterator[bytes]:
+    """Content in pieces; files are read in a thread."""
+    pieces = source.async_chunks()
+    if pieces is not None:
+        async for piece in pieces:
+            yield octets_of(piece)
+    elif source.is_file:
+        octets = source.chunks()
+        while piece := await asyncio.to_thread(next, octets, b""):
+            yield piece
+    else:
+        for piece in source.chunks():
+            yield piece

@@ -255,11 +255,13 @@ def _wants_utf8(envelope: Envelope, smtputf8: bool | None) -> bool:
     return envelope.needs_utf8 if smtputf8 is None else smtputf8
 
 
-def check_idle(busy: bool) -> None:
-    """A connection does one thing at a time.
+def check_idle(busy: bool, is_open: bool) -> None:
+    """A connection does one thing at a time, until it is closed.
 
     Raises:
-        LocalProtocolError: if it is doing something already.
+        LocalProtocolError: if it is doing something already, or can do nothing more.
     """
     if busy:
         raise LocalProtocolError("this connection is in use; a Client may be shared")
+    if not is_open:
+        raise LocalProtocolError("this connection is closed")

@@ -65,7 +65,7 @@ class Link:
 
     def run(self, flow: Flow[T], source: Source | None = None, *, deadline: Deadline | None = None) -> T:
         """Drive a flow; whatever goes wrong, the connection is in a known state after it, or closed."""
-        check_idle(self._busy)
+        check_idle(self._busy, self.is_open)
         chunks = source.chunks() if source is not None else None
         self._busy = True
         conversation = self.conversation

@@ -1,6 +1,6 @@
 """What a caller hands over, made into an envelope and content."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from smtpx.errors import LocalProtocolError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         bytes | bytearray | memoryview | EmailMessage[Any, Any] | BinaryIO | Iterable[bytes] | AsyncIterable[bytes]
     )
 
-__all__ = ["Mail", "Source", "envelope", "mailbox"]
+__all__ = ["Mail", "Source", "envelope", "mailbox", "octets_of"]
 
 _CHUNK = 262_144
 
@@ -157,12 +157,6 @@ class Source:
         self._file_start, self._scanned = start, scan.content(None)
         return self._scanned
 
-    async def ascan(self) -> None:
-        """As `scan`, in a thread."""
-        import asyncio
-
-        await asyncio.to_thread(self.scan)
-
     def chunks(self) -> Iterator[bytes]:
         """The content in pieces, for a blocking driver.
 
@@ -173,26 +167,14 @@ class Source:
             return self._read_file()
         if self._is_async:
             raise TypeError("an async iterator needs the async client")
-        return map(_octets, cast("Iterable[object]", self._message))
+        return map(octets_of, cast("Iterable[object]", self._message))
 
-    async def achunks(self) -> AsyncIterator[bytes]:
-        """The content in pieces, for an awaiting driver. Files are read in a thread."""
-        if self._is_async:
-            async for piece in cast("AsyncIterable[object]", self._message):
-                yield _octets(piece)
-            return
-        pieces = self.chunks()
-        if not self.is_file:
-            for piece in pieces:
-                yield piece
-            return
-        import asyncio
-
-        while octets := await asyncio.to_thread(next, pieces, b""):
-            yield octets
+    def async_chunks(self) -> AsyncIterable[object] | None:
+        """What an async iterator gives, unchecked; None for every other kind."""
+        return cast("AsyncIterable[object]", self._message) if self._is_async else None
 
     def _read_file(self) -> Iterator[bytes]:
-        while piece := _octets(self._message.read(_CHUNK)):
+        while piece := octets_of(self._message.read(_CHUNK)):
             yield piece
 
 
@@ -204,7 +186,12 @@ def _is_message_object(message: object) -> bool:
     return hasattr(message, "get_all") and hasattr(message, "policy")
 
 
-def _octets(piece: object) -> bytes:
+def octets_of(piece: object) -> bytes:
+    """A piece of content as bytes.
+
+    Raises:
+        TypeError: if it is none.
+    """
     if isinstance(piece, bytes | bytearray | memoryview):
         return bytes(cast("bytes", piece))
     raise TypeError(f"content comes in bytes, not {_kind_of(piece)}")

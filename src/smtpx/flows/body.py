@@ -152,8 +152,6 @@ class BodySender:
 
     def _expect_no_verdict(self) -> Flow[None]:
         """Look for a refusal that came before the content was complete; it counts, and the connection is closed."""
-        if not self._protocol.owes:
-            return
         while (early := (yield from pending_answer(self._protocol))) is not None:
             if not early.is_positive:
                 yield from close(self._protocol)

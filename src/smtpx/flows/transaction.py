@@ -72,6 +72,7 @@ class Transaction:
         plan = yield from self._begin(content)
         yield from self._say(plan.lines)
         yield from self._settle(None)
+        self.is_over = False
 
     def _begin(self, content: Content) -> Flow[Plan]:
         self.is_over = True  # until it is open
@@ -163,7 +164,6 @@ class Transaction:
             self._tally.refuse_all(data, "data")
             refused = True
         if not refused:
-            self.is_over = False
             return
         if self._protocol.in_body:
             yield from self._end_empty_body()
@@ -227,8 +227,7 @@ class Transaction:
         final = yield from read_answer(protocol, self._timeouts)
         if self.accepted:
             return self._body.conclude([final], used_chunking=True)
-        if protocol.in_transaction or not final.is_positive:
-            yield from reset(protocol, self._timeouts)
+        yield from reset(protocol, self._timeouts)
         raise all_refused(self._result())
 
     def send(self, content: Content) -> Flow[SendResult]:

@@ -140,13 +140,12 @@ class Wire(asyncio.BufferedProtocol):
             self.peer_ended()
 
     def eof_received(self) -> bool:
-        if self._layer is not None:
-            if not self._layer.is_ready:
-                self.tls_failed(TLSError("the peer closed the connection in the TLS handshake"))
-            self.peer_ended()
-            return False
+        layer = self._layer
+        if layer is not None and not layer.is_ready:
+            self.tls_failed(TLSError("the peer closed the connection in the TLS handshake"))
         self.peer_ended()
-        return True  # we may still have something to say
+        # We may still have something to say; but not to a TLS peer that did not take its leave: it is gone.
+        return layer is None or layer.has_ended
 
     def pause_writing(self) -> None:
         self.is_paused = True

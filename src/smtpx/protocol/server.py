@@ -147,6 +147,21 @@ class ServerProtocol:
         return self._lines.size
 
     @property
+    def is_closed(self) -> bool:
+        """Whether the conversation is over."""
+        return self.phase is Phase.CLOSED
+
+    @property
+    def awaits_handshake(self) -> bool:
+        """Whether STARTTLS was answered, so that nothing but a handshake may follow."""
+        return self.phase is Phase.TLS
+
+    @property
+    def awaits_response(self) -> bool:
+        """Whether the next line is the client's answer to an AUTH challenge."""
+        return self.phase is Phase.AUTH
+
+    @property
     def in_message(self) -> bool:
         """Whether content is under way."""
         return self._intake is not None

@@ -12,7 +12,7 @@ from asyncio.tasks import _enter_task, _leave_task  # pyright: ignore[reportPriv
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, NamedTuple
 
-__all__ = ["InlineRunner", "Outcome"]
+__all__ = ["Hook", "InlineRunner", "OnDone", "Outcome"]
 
 
 class Outcome(NamedTuple):
