@@ -3,7 +3,7 @@
 `ALL` holds one of each kind to choose from, `by_name` chooses as a command line does.
 
 >>> [each.keyword for each in by_name("SIZE,DSN")]
-['DSN', 'SIZE']
+['SIZE', 'DSN']
 """
 
 from collections.abc import Mapping
@@ -60,11 +60,11 @@ STANDARD: tuple[Extension, ...] = (
     SMTPUTF8(),
     EnhancedStatusCodes(),
     Chunking(),
-    BinaryMIME(),
     StartTLS(),
     Auth(),
-    DSN(),
     Size(),
+    DSN(),
+    BinaryMIME(),
     Limits(),
 )
 
