@@ -37,7 +37,7 @@ def run(capfd: pytest.CaptureFixture[str], *arguments: str | Path) -> Outcome:
     capfd.readouterr()
     status = smtpx.cli.run([str(each) for each in arguments])
     out, err = capfd.readouterr()
-    assert "Traceback" not in err
+    assert "Traceback" not in err, err
     return Outcome(int(status), out, err)
 
 
@@ -53,11 +53,17 @@ def child(
     directory: Path | None = None,
 ) -> Outcome:
     """The command as a process of its own."""
-    given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
-    env = {**os.environ, **(environment or {})}
-    done = subprocess.run(command(*arguments), capture_output=True, check=False, env=env, cwd=directory, **given)
-    assert b"Traceback" not in done.stderr
-    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+    process = subprocess.Popen(
+        command(*arguments),
+        stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **(environment or {})},
+        cwd=directory,
+    )
+    out, err = process.communicate(stdin if isinstance(stdin, bytes) else None, timeout=50)
+    assert b"Traceback" not in err
+    return Outcome(process.returncode, out.decode(), err.decode())
 
 
 class Served:
@@ -89,7 +95,7 @@ class Served:
         """Wait for its end."""
         if self.ended is None:
             out, err = self.process.communicate(timeout=timeout_seconds)
-            assert "Traceback" not in err
+            assert "Traceback" not in err, err
             self.ended = Outcome(self.process.returncode, out, err)
         return self.ended
 

@@ -3,22 +3,12 @@
 import json
 import logging
 import re
-from collections.abc import Iterator
 
 import pytest
 
 from smtpx.cli.log import start_logging
 
 LOG = logging.getLogger("smtpx.test")
-
-
-@pytest.fixture(autouse=True)
-def leave_logging_as_it_was() -> Iterator[None]:
-    logger = logging.getLogger("smtpx")
-    before = list(logger.handlers), logger.level, logger.propagate
-    yield
-    logger.handlers[:], logger.propagate = before[0], before[2]
-    logger.setLevel(before[1])
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:

@@ -256,7 +256,7 @@ def test_the_socket_is_taken(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     path = tmp_path / "s"
     with serving(tmp_path, "--unix", path, "--discard", port=False):
         outcome = run(capfd, "serve", "--discard", "--unix", path)
-    assert (outcome.status, outcome.err) == (73, f"smtpx: something listens on {path} already\n")
+    assert (outcome.status, outcome.err) == (73, f"smtpx: can't listen on {path}: Address already in use\n")
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])

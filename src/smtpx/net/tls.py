@@ -15,6 +15,7 @@ from smtpx.protocol.facts import TLSFacts
 __all__ = ["TLSLayer", "client_context", "server_tls"]
 
 _READ_BYTES = 65536
+_ASKED_FOR = "_smtpx_server_name"
 
 
 def client_context(*, verify: bool = True, ca_file: str | Path | None = None) -> ssl.SSLContext:
@@ -44,6 +45,7 @@ def server_tls(certificate: str | Path, key: str | Path | None = None) -> ssl.SS
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols(["smtp"])
+    context.sni_callback = _remember_name
     try:
         context.load_cert_chain(str(certificate), str(key) if key else None)
     except (OSError, ssl.SSLError) as error:
@@ -145,7 +147,7 @@ class TLSLayer:
             version=self._object.version() or "unknown",
             cipher=cipher[0] if cipher else "unknown",
             verified=self._verified,
-            server_name=self._object.server_hostname,
+            server_name=getattr(self._object, _ASKED_FOR, None) or self._object.server_hostname,
             group=group() if group is not None else None,
         )
 
@@ -165,6 +167,11 @@ class TLSLayer:
             raise TLSError(f"TLS handshake failed: {_reason(error)}") from error
         self.is_ready = True
         return True
+
+
+def _remember_name(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, context: ssl.SSLContext) -> None:
+    # The only place where a server learns the name; `server_hostname` is the client's.
+    setattr(connection, _ASKED_FOR, name)
 
 
 def _reason(error: Exception) -> str:
