@@ -212,6 +212,8 @@ class Conversation:
         verb = verb.upper()
         if verb in _WITH_METHODS:
             raise LocalProtocolError(f"{verb} changes the conversation: it has a method of its own", stage=verb.lower())
+        if not (verb.isascii() and verb.isalnum()):
+            raise LocalProtocolError("a verb is letters and digits", stage="command")
         reply = yield from self._command(verb, argument)
         if verb == "XCLIENT":
             yield from say_hello(self.protocol, self._plan)
