@@ -215,9 +215,13 @@ class RawClient:
             sock.setsockopt(*option)
         sock.setblocking(False)
         client = cls(sock)
-        await client._loop.sock_connect(sock, address)
-        if greeting:
-            assert (await client.reply()).code == 220
+        try:
+            await client._loop.sock_connect(sock, address)
+            if greeting:
+                assert (await client.reply()).code == 220
+        except BaseException:
+            sock.close()
+            raise
         return client
 
     async def __aenter__(self) -> Self:

@@ -292,7 +292,7 @@ def prepared(case: Case) -> dict[str, Any]:
     options = dict(case.options)
     if options.get("tls"):
         options["tls"] = fresh_server_tls()
-    patient = {"error_delay_seconds": 0.0, "auth_failure_delay_seconds": 0.0}
+    patient: dict[str, Any] = {"error_delay_seconds": 0.0, "auth_failure_delay_seconds": 0.0}
     return options | {"limits": ServerLimits(**(patient | case.limits))}
 
 
