@@ -43,3 +43,4 @@ def test_verbs_that_are_not_sent(colour: Colour, verb: str) -> None:
     with ScriptedServer(START + QUIT) as server, colour.open(url(server)) as connection:
         with pytest.raises(LocalProtocolError):
             connection.command(verb)
+        assert connection.is_open
