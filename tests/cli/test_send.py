@@ -258,7 +258,7 @@ def test_h018_a_file_of_unix(post: Post, tmp_path: Path, way: str) -> None:
     words = ("send", "--url", post.url(), *TO, "--eml", eml, "--trace")
     outcome = child(*words, stdin=UNIX_LETTER)
     assert outcome.status == 65
-    assert "MAIL" not in outcome.err
+    assert "C: MAIL" not in outcome.err
     message = outcome.err.splitlines()[-1]
     assert message.startswith("smtpx: a bare LF")
     assert "--normalize-newlines" in message

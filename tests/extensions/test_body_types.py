@@ -17,9 +17,9 @@ def test_rfc6152_3_body(value: str, body: str) -> None:
     assert outcome.of(MailAsked)[0].params.get(BODY) == body
 
 
-@pytest.mark.parametrize("value", [None, "", "9BIT", "BINARYMIME", "8BITMIME "])
+@pytest.mark.parametrize("value", [None, "", "9BIT", "BINARY", "8BITMIME ", "7B\u0131T"])
 def test_rfc6152_3_other_bodies(value: str | None) -> None:
-    with pytest.raises(WireError, match="7BIT or 8BITMIME"):
+    with pytest.raises(WireError, match="7BIT, 8BITMIME or BINARYMIME"):
         BODY.parse(value)
 
 
@@ -48,3 +48,16 @@ def test_rfc6152_3_eight_bits_to_a_server_of_seven() -> None:
     with pytest.raises(UnsupportedError, match="8-bit") as caught:
         EightBitMIME().dress_mail(MailFacts(eight_bit=True), None)
     assert caught.value.keyword == "8BITMIME"
+
+
+@pytest.mark.parametrize(
+    ("eight_bit", "wish", "dress"),
+    [(False, "8bitMime", ["BODY=8BITMIME"]), (True, "7BIT", ["BODY=8BITMIME"]), (True, "BINARYMIME", [])],
+)
+def test_a_caller_may_say_so(eight_bit: bool, wish: str, dress: list[str]) -> None:
+    mail = MailFacts(eight_bit=eight_bit, options={"body": wish})
+    assert list(EightBitMIME().dress_mail(mail, ())) == dress
+
+
+def test_binary_needs_more_than_this() -> None:
+    assert survives(EHLO, "MAIL FROM:<a@b> BODY=BINARYMIME\r\n").codes[1:] == ["501 5.5.4"]

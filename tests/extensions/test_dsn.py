@@ -16,7 +16,7 @@ from smtpx.wire.params import Param, Params, parse_params
 from smtpx.wire.syntax import Fault, WireError
 from tests.protocol.server_peer import EHLO, MAIL, Outcome, make_settings, play
 
-SETTINGS = make_settings(extensions=[*STANDARD, DSN()])
+SETTINGS = make_settings(extensions=STANDARD)
 MESSAGE = "DATA\r\n", "Subject: t\r\n\r\nx\r\n.\r\n"
 OFFERED = ()
 WITHOUT_FORM = frozenset(map(chr, (0, *range(10, 16), *range(26, 32))))  # in RFC 6533 3

@@ -2,17 +2,21 @@
 
 import pytest
 
-from smtpx.errors import UnsupportedError
+from smtpx.errors import ConfigurationError, UnsupportedError
 from smtpx.extensions import (
+    ALL,
+    BY_NAME,
     SMTPUTF8,
     STANDARD,
     Auth,
     Chunking,
+    DeliverBy,
     EightBitMIME,
     EnhancedStatusCodes,
     Pipelining,
     Size,
     StartTLS,
+    by_name,
 )
 from smtpx.protocol.extension import ExtensionSet, MailFacts
 from smtpx.protocol.facts import ServerFacts
@@ -56,3 +60,52 @@ def test_everything_that_cannot_be_sent_is_an_unsupported_error() -> None:
             extension.dress_mail(mail, None)
         assert caught.value.keyword == extension.keyword
     assert Size().dress_mail(MailFacts(size=1), None) == ()
+
+
+# Choosing -----------------------------------------------------------------------------------------------------------
+
+
+def test_all_of_them_fit_together() -> None:
+    extensions = ExtensionSet(ALL)
+    assert set(extensions.keywords) == set(BY_NAME)
+    assert set(STANDARD) <= set(ALL)
+
+
+def test_standard_promises_only_what_is_kept() -> None:
+    assert {each.keyword for each in ALL} - {each.keyword for each in STANDARD} == {
+        "REQUIRETLS", "DELIVERBY", "MT-PRIORITY", "FUTURERELEASE", "RRVS", "XCLIENT", "XFORWARD",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "keywords"),
+    [
+        ("", []),
+        ("SIZE", ["SIZE"]),
+        ("rrvs, Size ,8bitmime,SIZE,", ["8BITMIME", "SIZE", "RRVS"]),
+        ("+rrvs", [*(each.keyword for each in STANDARD), "RRVS"]),
+        ("-PIPELINING,-XCLIENT", [each.keyword for each in STANDARD[1:]]),
+        ("+RRVS,-rrvs", [each.keyword for each in STANDARD]),
+    ],
+)
+def test_by_name(names: str, keywords: list[str]) -> None:
+    assert [each.keyword for each in by_name(names)] == keywords
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ("SIZE,-DSN", "either the extensions"),
+        ("SIZE,FOO", "no extension is called 'FOO'; there are PIPELINING, "),
+        ("+", "no extension is called ''"),
+        ("++DSN", "no extension is called '.DSN'"),
+    ],
+)
+def test_names_that_are_refused(names: str, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        by_name(names)
+
+
+def test_other_instances_by_name() -> None:
+    own = DeliverBy(minimum_seconds=60)
+    assert by_name("DELIVERBY", known={**BY_NAME, "DELIVERBY": own}) == (own,)

@@ -12,7 +12,8 @@ from smtpx.errors import (
 from smtpx.extensions import STANDARD
 from smtpx.flows.content import Content
 from smtpx.flows.transaction import Envelope, Transaction, TransactionOptions
-from smtpx.protocol.extension import Extension, ExtensionSet
+from smtpx.protocol.extension import Extension, ExtensionSet, MailFacts
+from smtpx.protocol.facts import TLSFacts
 from smtpx.wire.address import NULL_SENDER, Mailbox
 from tests.flows.cases import (
     ABC,
@@ -107,3 +108,27 @@ def test_wishes_for_each_recipient() -> None:
         rcpt_options={"a@x.example": {"note": 1}},
     )
     assert len(result.accepted) == 2
+
+
+class Looking(Extension):
+    """Notes what it is told of the mail."""
+
+    keyword = "XLOOK"
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[bool, TLSFacts | None]] = []
+
+    def dress_mail(self, mail: MailFacts, offer: Any) -> list[str]:
+        self.seen.append((mail.chunking, mail.tls))
+        return []
+
+
+@pytest.mark.parametrize(("offers", "wanted"), [("CHUNKING", True), ("CHUNKING", False), (PIPE, True)])
+def test_extensions_see_what_the_mail_goes_through(offers: str, wanted: bool) -> None:
+    look, tls = Looking(), TLSFacts("TLSv1.3", "TLS_AES_128_GCM_SHA256", verified=True)
+    protocol = ready(offers)
+    protocol.tls = tls
+    options = TransactionOptions(extensions=ExtensionSet([look]), chunking=wanted)
+    transaction = Transaction(protocol, Envelope(NULL_SENDER, (Mailbox.parse("a@x.example"),)), options)
+    next(transaction.deliver(Content.of(BODY)))
+    assert look.seen == [(wanted and offers == "CHUNKING", tls)]

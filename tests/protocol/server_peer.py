@@ -25,6 +25,7 @@ from smtpx.protocol.events import (
     BodyReceived,
     BodyStarted,
     ChunkEnded,
+    ConnectAsked,
     ConnectionEnded,
     Event,
     HelloAsked,
@@ -72,6 +73,7 @@ BAD_AUTH = "AUTH PLAIN AHVzZXIAd3Jvbmc=\r\n"
 
 Answer = Reply | None | tuple[Reply | None, ...]
 ASKING = (
+    ConnectAsked,
     HelloAsked,
     AuthAsked,
     MailAsked,

@@ -4,15 +4,16 @@ from collections.abc import Mapping
 
 import pytest
 
-from smtpx.errors import ConfigurationError
+from smtpx.errors import ConfigurationError, LocalProtocolError, UnsupportedError
 from smtpx.protocol import replies
-from smtpx.protocol.events import VerbAsked
-from smtpx.protocol.extension import Conversation, Extension, ExtensionSet, MailFacts, VerbHandler
+from smtpx.protocol.events import MailAsked, VerbAsked
+from smtpx.protocol.extension import Conversation, Extension, ExtensionSet, MailFacts, VerbHandler, dress
 from smtpx.protocol.facts import ServerFacts
 from smtpx.protocol.server import ServerProtocol
 from smtpx.wire.address import Mailbox
 from smtpx.wire.params import NO_PARAMS, Param, Params
 from smtpx.wire.reply import Reply
+from smtpx.wire.syntax import Fault, WireError
 from tests.protocol.server_peer import (
     EHLO,
     ENVELOPE,
@@ -46,7 +47,8 @@ class Paint(Extension):
         return {"XPAINT": paint}
 
     def check_mail(self, conversation: Conversation, sender: Mailbox, params: Params) -> Reply | None:
-        return NO if params.get(COLOUR) == "red" else None
+        opinions = {"red": NO, "gold": replies.make(250, "2.3.6", "golden")}
+        return opinions.get(params.get(COLOUR) or "")
 
     def check_rcpt(self, conversation: Conversation, recipient: Mailbox, params: Params) -> Reply | None:
         return NO if COLOUR in params and params.get(COLOUR) == conversation.mail_params.get(COLOUR) else None
@@ -79,7 +81,7 @@ def test_checks_that_do_nothing_are_never_asked() -> None:
     everything = ExtensionSet([*EXTENSIONS, Paint()])
     assert len(everything.data_checks) == 1
     assert len(everything.rcpt_checks) == 1
-    assert len(everything.mail_checks) == 2  # SIZE has an opinion too
+    assert len(everything.mail_checks) == 3  # 8BITMIME and SIZE have an opinion too
 
 
 def test_base_checks_have_no_opinion() -> None:
@@ -96,6 +98,23 @@ def test_keywords() -> None:
     assert "XQUIET" in extensions
     assert "SIZE" not in extensions
     assert extensions.keyword_lines(SETTINGS, ServerFacts()) == ["XPAINT"]
+
+
+class Shared(Extension):
+    keyword = "XSHARED"
+    mail_params = (COLOUR,)
+    rcpt_params = (COLOUR,)
+
+
+def test_the_very_same_parameter_may_be_shared() -> None:
+    extensions = ExtensionSet([Paint(), Shared()])
+    assert extensions.mail_params == extensions.rcpt_params == {"XCOLOUR": COLOUR}
+
+
+def test_an_extension_fits_only_once() -> None:
+    paint = Paint()
+    with pytest.raises(ConfigurationError, match="the keyword XPAINT"):
+        ExtensionSet([paint, paint])
 
 
 class SameKeyword(Extension):
@@ -131,6 +150,31 @@ def test_own_parameters_and_checks() -> None:
     same, other = (RCPT.replace("\r\n", f" XCOLOUR={colour}\r\n") for colour in ("blue", "green"))
     outcome = survives(EHLO, COLOURED.format("blue"), same, other, settings=SETTINGS)
     assert outcome.codes[2:] == ["550 5.7.1", "250 2.1.5"]
+
+
+def test_a_check_that_answers_in_place_of_the_usual() -> None:
+    outcome = survives(EHLO, COLOURED.format("gold"), settings=SETTINGS)
+    assert outcome.codes[1:] == ["250 2.3.6"]
+    assert outcome.replies[1].text == "golden"
+    assert survives(EHLO, COLOURED.format("gold"), settings=SETTINGS, policy=answering(MailAsked, NO)).codes[1:] == [
+        "550 5.7.1"
+    ]
+
+
+def test_what_a_client_wishes_is_checked_before_it_goes() -> None:
+    number: Param[int] = Param("XN", lambda value: int(value or "") if value != "13" else _unlucky(), str)
+    assert dress("XK", "mail", {number: None}, None) == []
+    assert dress("XK", "mail", {number: 5, COLOUR: "red"}, ()) == ["XN=5", "XCOLOUR=red"]
+    with pytest.raises(UnsupportedError, match="offers no XK for XN, XCOLOUR") as caught:
+        dress("XK", "mail", {number: 5, COLOUR: "red"}, None)
+    assert (caught.value.keyword, caught.value.stage) == ("XK", "mail")
+    with pytest.raises(LocalProtocolError, match="unlucky") as local:
+        dress("XK", "rcpt", {number: 13}, ())
+    assert local.value.stage == "rcpt"
+
+
+def _unlucky() -> int:
+    raise WireError(Fault.ARGUMENT, "unlucky")
 
 
 def test_a_check_of_data() -> None:

@@ -61,7 +61,7 @@ def test_rfc3030_2_no_data_behind_a_chunk() -> None:
 
 def test_verbs_of_extensions_are_in_order_once_greeted() -> None:
     for phase in Phase:
-        assert allows(phase, "XCLIENT") == (phase in (Phase.READY, *IN_TRANSACTION))
+        assert allows(phase, "XOWN") == (phase in (Phase.READY, *IN_TRANSACTION))
 
 
 def test_every_phase_is_reached() -> None:

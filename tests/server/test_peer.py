@@ -4,7 +4,7 @@ import pytest
 
 from smtpx.extensions import STANDARD
 from smtpx.protocol.extension import ExtensionSet
-from smtpx.protocol.facts import TLSFacts
+from smtpx.protocol.facts import Claims, TLSFacts
 from smtpx.protocol.server import ServerProtocol
 from smtpx.protocol.settings import ServerSettings
 from smtpx.server.peer import Peer, SocketName
@@ -46,3 +46,16 @@ def test_it_is_for_reading() -> None:
     peer = Peer("1", ("127.0.0.1", 1), PROTOCOL)
     with pytest.raises(AttributeError):
         peer.identity = "root"  # type: ignore[misc] # pyright: ignore[reportAttributeAccessIssue] # that is the test
+
+
+def test_claims_of_a_trusted_peer_stand_for_it() -> None:
+    protocol = ServerProtocol(PROTOCOL.settings)
+    peer = Peer("1", ("127.0.0.1", 1), protocol)
+    assert (peer.claims, peer.forwarded, peer.notes) == (None, None, {})
+    protocol.facts.hello_name = "proxy.example"
+    protocol.facts.claims = Claims(name="client.example")
+    assert (peer.address, peer.port, peer.hello_name, peer.is_local) == ("127.0.0.1", 1, "proxy.example", True)
+    protocol.facts.claims = Claims(address="192.0.2.1", port=4711, hello_name="client.example")
+    assert (peer.address, peer.port, peer.hello_name, peer.is_local) == ("192.0.2.1", 4711, "client.example", False)
+    protocol.facts.claims = Claims(address="unknown")
+    assert (peer.address, peer.port, peer.is_local) == ("unknown", 0, False)

@@ -159,6 +159,14 @@ class AsyncConnection:
         """
         return await self._link.run(self._conversation.verify(address))
 
+    async def command(self, verb: str, argument: str | None = None) -> Reply:
+        """A verb of an extension, such as XCLIENT. Those of SMTP itself have methods.
+
+        Raises:
+            RefusedError, LocalProtocolError, TransportError.
+        """
+        return await self._link.run(self._conversation.command(verb, argument))
+
     async def noop(self) -> Reply:
         """NOOP: a sign of life.
 

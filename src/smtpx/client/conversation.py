@@ -43,6 +43,8 @@ from smtpx.wire.syntax import WireError
 
 __all__ = ["Conversation", "check_idle", "may_fall_back"]
 
+_WITH_METHODS = frozenset({"EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "QUIT"})
+
 
 def may_fall_back(settings: ClientSettings, error: SMTPXError, *, local: bool) -> bool:
     """Whether an opportunistic connection whose handshake broke may be tried again in clear (RFC 7435)."""
@@ -161,7 +163,7 @@ class Conversation:
         path = mailbox(sender, "mail")
         words = [f"FROM:{self._path(path, smtputf8)}"]
         words += self._word(SIZE, "SIZE", None if size is None else str(size))
-        words += self._word(BODY, "8BITMIME", body)
+        words += self._word(BODY, "BINARYMIME" if body and body.upper() == "BINARYMIME" else "8BITMIME", body)
         if smtputf8:
             self._require("SMTPUTF8")
             words.append(UTF8.to_wire(True))
@@ -215,6 +217,18 @@ class Conversation:
             self._require("SMTPUTF8")
             return (yield from self._command("VRFY", f"{path} SMTPUTF8"))  # RFC 6531 3.7.4.2
         return (yield from self._command("VRFY", str(path)))
+
+    def command(self, verb: str, argument: str | None) -> Flow[Reply]:
+        """A verb of an extension; behind XCLIENT comes the hello that it demands."""
+        verb = verb.upper()
+        if verb in _WITH_METHODS:
+            raise LocalProtocolError(f"{verb} changes the conversation: it has a method of its own", stage=verb.lower())
+        if not (verb.isascii() and verb.isalnum()):
+            raise LocalProtocolError("a verb is letters and digits", stage="command")
+        reply = yield from self._command(verb, argument)
+        if verb == "XCLIENT":
+            yield from say_hello(self.protocol, self._plan)
+        return reply
 
     def noop(self) -> Flow[Reply]:
         """NOOP."""

@@ -160,6 +160,14 @@ class Connection:
         """
         return self._link.run(self._conversation.verify(address))
 
+    def command(self, verb: str, argument: str | None = None) -> Reply:
+        """A verb of an extension, such as XCLIENT. Those of SMTP itself have methods.
+
+        Raises:
+            RefusedError, LocalProtocolError, TransportError.
+        """
+        return self._link.run(self._conversation.command(verb, argument))
+
     def noop(self) -> Reply:
         """NOOP: a sign of life.
 

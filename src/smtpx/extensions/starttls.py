@@ -21,7 +21,8 @@ class StartTLS(Extension):
 
     def advertise(self, settings: ServerSettings, facts: ServerFacts) -> str | None:
         """Only where the command would work."""
-        return "" if settings.starttls and facts.tls is None and facts.identity is None else None
+        clear = facts.tls is None and facts.identity is None and facts.claims is None
+        return "" if settings.starttls and clear else None
 
 
 def _start_tls(conversation: Conversation, argument: str | None) -> None:
@@ -32,7 +33,7 @@ def _start_tls(conversation: Conversation, argument: str | None) -> None:
         conversation.reply(replies.TLS_ACTIVE)
     elif not conversation.settings.starttls:
         conversation.reply(replies.NOT_IMPLEMENTED)
-    elif facts.identity is not None:
+    elif facts.identity is not None or facts.claims is not None:  # TLS would make us forget whom the peer speaks for
         conversation.reply(replies.OUT_OF_ORDER)
     else:
         conversation.start_tls()

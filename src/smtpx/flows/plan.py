@@ -10,6 +10,7 @@ from smtpx.flows.steps import Timeouts
 from smtpx.protocol import replies
 from smtpx.protocol.capabilities import Capabilities
 from smtpx.protocol.extension import Extension, ExtensionSet, MailFacts
+from smtpx.protocol.facts import TLSFacts
 from smtpx.wire.address import Mailbox
 from smtpx.wire.syntax import WireError
 
@@ -71,6 +72,8 @@ def plan_for(
     content: Content,
     options: TransactionOptions,
     capabilities: Capabilities,
+    *,
+    tls: TLSFacts | None = None,
 ) -> Plan:
     """The commands for `recipients`, which are those of the envelope, perhaps without duplicates.
 
@@ -85,7 +88,7 @@ def plan_for(
         sendable(envelope.sender).is_ascii and all(sendable(each).is_ascii for each in recipients)
     )
     utf8 = bool(options.smtputf8) or utf8_address or (content.utf8_header and options.smtputf8 is not False)
-    words = _mail_words(envelope, content, options, capabilities, needs_utf8=utf8)
+    words = _mail_words(envelope, content, options, capabilities, needs_utf8=utf8, tls=tls)
     lines = [CommandLine("MAIL", " ".join([f"FROM:{_path(envelope.sender, utf8)}", *words]))]
     wishing = [each for each in options.extensions.all if type(each).dress_rcpt is not Extension.dress_rcpt]
     for recipient in recipients:
@@ -97,14 +100,20 @@ def plan_for(
 
 
 def check_content(
-    envelope: Envelope, content: Content, options: TransactionOptions, capabilities: Capabilities, *, uses_utf8: bool
+    envelope: Envelope,
+    content: Content,
+    options: TransactionOptions,
+    capabilities: Capabilities,
+    *,
+    uses_utf8: bool,
+    tls: TLSFacts | None = None,
 ) -> None:
     """See that content fits an envelope that was sent before the content was known.
 
     Raises:
         UnsupportedError: too large, 8-bit, or with a UTF-8 header where the server, or our MAIL, does not allow it.
     """
-    _mail_words(envelope, content, options, capabilities, needs_utf8=uses_utf8)
+    _mail_words(envelope, content, options, capabilities, needs_utf8=uses_utf8, tls=tls)
     if content.utf8_header and not uses_utf8 and options.smtputf8 is not False:
         text = "a header field is UTF-8 and MAIL was sent without SMTPUTF8"
         raise UnsupportedError(text, keyword="SMTPUTF8", stage="data")
@@ -129,9 +138,22 @@ def _path(mailbox: Mailbox, utf8: bool) -> str:
 
 
 def _mail_words(
-    envelope: Envelope, content: Content, options: TransactionOptions, capabilities: Capabilities, *, needs_utf8: bool
+    envelope: Envelope,
+    content: Content,
+    options: TransactionOptions,
+    capabilities: Capabilities,
+    *,
+    needs_utf8: bool,
+    tls: TLSFacts | None,
 ) -> list[str]:
-    facts = MailFacts(size=content.size, eight_bit=content.eight_bit, needs_utf8=needs_utf8, options=envelope.options)
+    facts = MailFacts(
+        size=content.size,
+        eight_bit=content.eight_bit,
+        needs_utf8=needs_utf8,
+        options=envelope.options,
+        chunking=options.chunking and "CHUNKING" in capabilities,
+        tls=tls,
+    )
     extensions = options.extensions.all
     return [word for each in extensions for word in each.dress_mail(facts, capabilities.offer(each.keyword))]
 

@@ -77,7 +77,7 @@ class Transaction:
     def _begin(self, content: Content) -> Flow[Plan]:
         self.is_over = True  # until it is open
         capabilities = self._protocol.capabilities
-        plan = plan_for(self._envelope, self._recipients, content, self._options, capabilities)
+        plan = plan_for(self._envelope, self._recipients, content, self._options, capabilities, tls=self._protocol.tls)
         yield from expect_quiet(self._protocol)
         self.refused.update(plan.refused)
         self._uses_utf8 = plan.uses_utf8
@@ -232,7 +232,10 @@ class Transaction:
 
     def send(self, content: Content) -> Flow[SendResult]:
         """Content for an open transaction; see `deliver`. UnsupportedError leaves it open."""
-        check_content(self._envelope, content, self._options, self._protocol.capabilities, uses_utf8=self._uses_utf8)
+        protocol = self._protocol
+        check_content(
+            self._envelope, content, self._options, protocol.capabilities, uses_utf8=self._uses_utf8, tls=protocol.tls
+        )
         self.is_over = True
         return (yield from self._with_result(self._send_open(content)))
 

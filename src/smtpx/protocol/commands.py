@@ -111,15 +111,17 @@ def _mail(machine: "ServerProtocol", argument: str | None) -> None:
     if not sender.is_ascii and not _has_utf8(machine, params):
         _refuse(machine, "MAIL", replies.NEEDS_SMTPUTF8)
         return
+    usual = replies.SENDER_OK
     for check in settings.extensions.mail_checks:
-        if (refusal := check(machine, sender, params)) is not None:
-            _refuse(machine, "MAIL", refusal)
-            return
-    machine.ask(MailAsked(sender, params), lambda reply: _mail_answered(machine, sender, params, reply))
+        if (opinion := check(machine, sender, params)) is not None:
+            if opinion.code >= 400:
+                _refuse(machine, "MAIL", opinion)
+                return
+            usual = opinion
+    machine.ask(MailAsked(sender, params), lambda reply: _mail_answered(machine, sender, params, reply or usual))
 
 
-def _mail_answered(machine: "ServerProtocol", sender: Mailbox, params: Params, reply: Reply | None) -> None:
-    reply = reply or replies.SENDER_OK
+def _mail_answered(machine: "ServerProtocol", sender: Mailbox, params: Params, reply: Reply) -> None:
     if reply.code < 300:
         machine.sender, machine.mail_params = sender, params
         machine.finish("MAIL", reply)

@@ -19,6 +19,7 @@ __all__ = [
     "BodyReceived",
     "BodyStarted",
     "ChunkEnded",
+    "ConnectAsked",
     "ConnectionEnded",
     "Event",
     "HelloAsked",
@@ -42,6 +43,11 @@ class AbortCause(Enum):
     DEADLINE = "deadline passed"
     REFUSED = "refused"
     CLOSED = "connection closed by the server"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectAsked:
+    """The peer speaks for somebody else from now on (XCLIENT). Answer None for the greeting, or refuse and close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +153,8 @@ class ConnectionEnded:
 
 
 Event = (
-    HelloAsked
+    ConnectAsked
+    | HelloAsked
     | AuthAsked
     | MailAsked
     | RcptAsked

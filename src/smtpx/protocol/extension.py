@@ -5,17 +5,20 @@ An extension is one value used by both sides; each of its methods has a default 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from smtpx.errors import ConfigurationError
-from smtpx.protocol.facts import ServerFacts
+from smtpx.errors import ConfigurationError, LocalProtocolError, UnsupportedError
+from smtpx.protocol.facts import ServerFacts, TLSFacts
 from smtpx.protocol.settings import ServerSettings
 from smtpx.wire.address import Mailbox
 from smtpx.wire.commands import Chunk
 from smtpx.wire.params import Param, Params
 from smtpx.wire.reply import Reply
+from smtpx.wire.syntax import WireError
 
-__all__ = ["Conversation", "Extension", "ExtensionSet", "MailFacts", "Offer", "VerbHandler"]
+__all__ = ["Conversation", "Extension", "ExtensionSet", "MailFacts", "Offer", "VerbHandler", "dress"]
+
+T = TypeVar("T")
 
 
 class Conversation(Protocol):
@@ -27,6 +30,8 @@ class Conversation(Protocol):
     def facts(self) -> ServerFacts: ...
     @property
     def mail_params(self) -> Params: ...
+    @property
+    def in_transaction(self) -> bool: ...
 
     def reply(self, reply: Reply) -> None:
         """Answer the command."""
@@ -48,6 +53,10 @@ class Conversation(Protocol):
         """Begin TLS."""
         ...
 
+    def restart(self, facts: ServerFacts) -> None:
+        """Begin again as after connect, with these facts; TLS stays, and the answer is a greeting (XCLIENT)."""
+        ...
+
     def close(self, reply: Reply, reason: str) -> None:
         """Answer and end the connection."""
         ...
@@ -62,13 +71,15 @@ class MailFacts:
 
     `size` is None when it is not known; `eight_bit`: an octet above 0x7F occurs (None: can't be known before it is
     sent); `needs_utf8`: an address or a header field can't be sent without SMTPUTF8. `options` are the caller's wishes
-    for extensions of any kind, by name.
+    for extensions of any kind, by name. `chunking`: the content will go by BDAT; `tls` is what it goes through.
     """
 
     size: int | None = None
     eight_bit: bool | None = False
     needs_utf8: bool = False
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    chunking: bool = False
+    tls: TLSFacts | None = None
 
 
 Offer = tuple[str, ...]
@@ -91,7 +102,7 @@ class Extension:
         return ""
 
     def check_mail(self, conversation: Conversation, sender: Mailbox, params: Params) -> Reply | None:
-        """A refusal of MAIL, or None."""
+        """A refusal of MAIL, a 2yz reply in place of the usual one, or None."""
         return None
 
     def check_rcpt(self, conversation: Conversation, recipient: Mailbox, params: Params) -> Reply | None:
@@ -118,11 +129,32 @@ class Extension:
         return f"<{type(self).__name__} {self.keyword}>"
 
 
+def dress(keyword: str, stage: str, wishes: Mapping[Param[Any], Any], offer: Offer | None) -> list[str]:
+    """The parameters for the wishes that are not None. Each is read back before it goes: nothing malformed gets out.
+
+    Raises:
+        UnsupportedError: if there are any, and the server does not offer the extension.
+        LocalProtocolError: for a value that the parameter can't have.
+    """
+    wanted = {param: value for param, value in wishes.items() if value is not None}
+    if wanted and offer is None:
+        names = ", ".join(param.keyword for param in wanted)
+        raise UnsupportedError(f"the server offers no {keyword} for {names}", keyword=keyword, stage=stage)
+    try:
+        return [_checked(param, value) for param, value in wanted.items()]
+    except WireError as error:
+        raise LocalProtocolError(error.detail, stage=stage) from None
+
+
+def _checked(param: Param[T], value: T) -> str:
+    return param.to_wire(param.parse(param.write(value)))
+
+
 class ExtensionSet:
     """Extensions that fit together, with their parameters and verbs by name.
 
     Raises:
-        ConfigurationError: if two of them claim one keyword, parameter or verb.
+        ConfigurationError: if two of them claim one keyword, parameter or verb. The very same parameter may be shared.
     """
 
     def __init__(self, extensions: Iterable[Extension] = ()) -> None:
@@ -152,7 +184,7 @@ class ExtensionSet:
 
 def _claim(names: dict[str, Any], new: Mapping[str, Any], kind: str) -> None:
     for name, owner in new.items():
-        if name in names:
+        if name in names and not (names[name] is owner and isinstance(owner, Param)):
             raise ConfigurationError(f"two extensions claim the {kind} {name}")
         names[name] = owner
 

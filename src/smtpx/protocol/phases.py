@@ -58,6 +58,7 @@ def _table() -> dict[tuple[Phase, str], Row]:
         (P.RECIPIENTS, "BDAT LAST"): _row(P.READY, ok=P.READY),
         (P.CHUNKS, "BDAT LAST"): _row(P.READY, ok=P.READY),
         (P.READY, "AUTH"): _row(P.READY, ok=P.READY, go=P.AUTH),
+        (P.READY, "XCLIENT"): _row(P.READY, ok=P.HELLO),
         (P.AUTH, "AUTH RESPONSE"): _row(P.READY, ok=P.READY, go=P.AUTH),
         (P.TLS, "HANDSHAKE"): _row(P.CLOSED, ok=P.HELLO),
     }

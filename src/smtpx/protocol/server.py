@@ -23,6 +23,7 @@ from smtpx.protocol.events import (
     BodyReceived,
     BodyStarted,
     ChunkEnded,
+    ConnectAsked,
     ConnectionEnded,
     Event,
     PauseAsked,
@@ -61,9 +62,11 @@ class ServerProtocol:
         sender, recipients: the envelope of the transaction under way.
     """
 
-    def __init__(self, settings: ServerSettings, *, tls: TLSFacts | None = None) -> None:
+    def __init__(
+        self, settings: ServerSettings, *, tls: TLSFacts | None = None, address: str = "", port: int = 0
+    ) -> None:
         self.settings = settings
-        self.facts = ServerFacts(tls=tls)
+        self.facts = ServerFacts(tls=tls, address=address, port=port)
         self.phase = Phase.BANNER
         self.sender: Mailbox | None = None
         self.mail_params: Params = NO_PARAMS
@@ -173,16 +176,19 @@ class ServerProtocol:
 
     def greet(self, reply: Reply | None = None) -> None:
         """Send the greeting, or `reply` in its place and close."""
+        self._greet("GREETING", reply)
+
+    def _greet(self, command: str, refusal: Reply | None) -> None:
         settings = self.settings
-        if reply is not None:
-            self.close(reply, "refused at connect")
+        if refusal is not None:
+            self.close(refusal, "refused at connect")
             return
         greeting = f"{settings.hostname} {settings.dialect.greeting_word} {settings.banner}"
-        self._finish("GREETING", Reply(220, None, (greeting,)))
+        self._finish(command, Reply(220, None, (greeting,)))
 
     def tls_started(self, tls: TLSFacts) -> None:
         """The handshake is done: everything learnt before is forgotten (RFC 3207 4.2)."""
-        self.facts = ServerFacts(tls=tls)
+        self.facts = ServerFacts(tls=tls, address=self.facts.address, port=self.facts.port)
         if self.phase is Phase.TLS:
             self.phase = after(Phase.TLS, "HANDSHAKE", 220)
             if self._lines.has_input:  # it came in clear, and must not be taken for what is said under TLS
@@ -296,6 +302,11 @@ class ServerProtocol:
             self.reset("STARTTLS", AbortCause.STARTTLS, self._ask_tls)
         else:
             self._ask_tls()
+
+    def restart(self, facts: ServerFacts) -> None:
+        """Begin again as after connect, with these facts: the shell has its say first, as it had then."""
+        self.facts = facts
+        self.ask(ConnectAsked(), lambda reply: self._greet("XCLIENT", reply if reply and reply.code >= 400 else None))
 
     def start_auth(self, mechanism: str, initial: str | None) -> None:
         """Begin an AUTH exchange (RFC 4954 4)."""
@@ -526,6 +537,7 @@ class ServerProtocol:
         self.sender = None
         self.mail_params = NO_PARAMS
         self.recipients = []
+        self.facts.forwarded = None
         self._intake = None
         self._overshoot = 0
 

@@ -13,6 +13,7 @@ from smtpx.protocol.events import (
     BodyReceived,
     BodyStarted,
     ChunkEnded,
+    ConnectAsked,
     ConnectionEnded,
     Event,
     HelloAsked,
@@ -122,6 +123,13 @@ class Exchange:
     def _answer(self, *answers: Reply | None) -> None:
         if self._core.is_asking:  # else the connection was closed in the meantime
             self._core.answer(*answers)
+
+    def _on_connect(self, event: ConnectAsked) -> None:
+        self._shell.log(logging.INFO, "speaks for %s", self._shell.peer.address)
+        if "connect" in self._own:
+            self.ask(lambda outcome: self._answer(self._hooks.reply_to("connect", outcome, close=True)), "connect")
+        else:
+            self._core.answer()
 
     def _on_hello(self, event: HelloAsked) -> None:
         if "hello" in self._own:
@@ -302,6 +310,7 @@ class Exchange:
             self._shell.log(logging.INFO, "client gone before reply")
 
     _HANDLERS: ClassVar[Mapping[type[Any], Callable[[Any, Any], None]]] = {
+        ConnectAsked: _on_connect,
         HelloAsked: _on_hello,
         AuthAsked: _on_auth,
         MailAsked: _on_mail,

@@ -105,7 +105,7 @@ class Session:
     """Who is there: address, TLS, hello name, identity. Set before `connect`."""
 
     async def connect(self) -> Reply | None:
-        """A connection was made; nothing is said yet. A refusal replaces the greeting."""
+        """A connection was made; nothing is said yet. A refusal replaces the greeting. Called again behind XCLIENT."""
         return None
 
     async def hello(self, verb: str, name: str) -> Reply | None:

@@ -1,0 +1,42 @@
+"""REQUIRETLS (RFC 8689): a message that rather bounces than goes on in clear."""
+
+from collections.abc import Iterable
+
+from smtpx.errors import UnsupportedError
+from smtpx.protocol import replies
+from smtpx.protocol.extension import Conversation, Extension, MailFacts, Offer, dress
+from smtpx.protocol.facts import ServerFacts
+from smtpx.protocol.settings import ServerSettings
+from smtpx.wire.address import Mailbox
+from smtpx.wire.params import Param, Params, parse_flag, write_flag
+from smtpx.wire.reply import Reply
+
+__all__ = ["REQUIRETLS", "RequireTLS"]
+
+REQUIRETLS: Param[bool] = Param("REQUIRETLS", parse_flag, write_flag)
+"""Whoever takes it promises to pass the message on over verified TLS to servers that promise the same, or to bounce
+it."""
+
+
+class RequireTLS(Extension):
+    """Take the promise, and ask for it where the option `requiretls` is set."""
+
+    keyword = "REQUIRETLS"
+    mail_params = (REQUIRETLS,)
+
+    def advertise(self, settings: ServerSettings, facts: ServerFacts) -> str | None:
+        """Only under TLS (RFC 8689 2)."""
+        return None if facts.tls is None else ""
+
+    def check_mail(self, conversation: Conversation, sender: Mailbox, params: Params) -> Reply | None:
+        """555 where it was not offered: what came in clear can't be protected any more."""
+        return replies.UNKNOWN_PARAMETER if REQUIRETLS in params and conversation.facts.tls is None else None
+
+    def dress_mail(self, mail: MailFacts, offer: Offer | None) -> Iterable[str]:
+        """REQUIRETLS, to a server whose certificate is good and who offers it (RFC 8689 4.2.1)."""
+        if not mail.options.get("requiretls"):
+            return ()
+        if mail.tls is None or not mail.tls.verified:
+            text = "REQUIRETLS needs TLS with a verified certificate"
+            raise UnsupportedError(text, keyword=self.keyword, stage="mail")
+        return dress(self.keyword, "mail", {REQUIRETLS: True}, offer)
