@@ -49,6 +49,8 @@ class Conversation:
             auth=settings.auth,
             auth_mechanisms=settings.auth_mechanisms,
             trusted_path=trusted,
+            host=settings.target.host,
+            port=settings.target.port,
             timeouts=settings.timeouts,
         )
 
@@ -162,6 +164,8 @@ class Conversation:
             auth=auth,
             auth_mechanisms=mechanisms,
             trusted_path=plan.trusted_path,
+            host=plan.host,
+            port=plan.port,
             timeouts=plan.timeouts,
         )
         return (yield from authenticate(self.protocol, chosen)).reply

@@ -18,14 +18,15 @@ from smtpx.protocol import replies
 from smtpx.protocol.events import (
     AbortCause,
     AuthAsked,
+    AuthFailed,
     BodyAborted,
     BodyEnded,
     BodyReceived,
     BodyStarted,
     ChunkEnded,
     ConnectionEnded,
-
     HelloAsked,
+    LookupAsked,
     MailAsked,
     PauseAsked,
     RcptAsked,
@@ -36,6 +37,7 @@ from smtpx.protocol.events import (
 from smtpx.protocol.facts import TLSFacts
 from smtpx.protocol.phases import Phase
 from smtpx.protocol.server import ServerProtocol
+from smtpx.sasl import ScramRecord, Secret
 from smtpx.server.body import Body, TransferAborted
 from smtpx.server.guard import Guard
 from smtpx.server.inline import InlineRunner, Outcome
@@ -56,7 +58,7 @@ _overridden: dict[type[Session], frozenset[str]] = {}
 def _hooks_of(kind: type[Session]) -> frozenset[str]:
     """The methods a session class has of its own: the others need not be called."""
     if kind not in _overridden:
-        names = ("connect", "hello", "authenticate", "mail", "rcpt", "data", "command", "reset", "close")
+        names = ("connect", "hello", "authenticate", "lookup", "mail", "rcpt", "data", "command", "reset", "close")
         _overridden[kind] = frozenset(name for name in names if getattr(kind, name) is not getattr(Session, name))
     return _overridden[kind]
 
@@ -449,6 +451,30 @@ class Connection(Wire):
             verdict = replies.CANNOT_AUTHENTICATE_NOW
         self._answer(verdict)
 
+    def _on_auth_failed(self, event: AuthFailed) -> None:
+        self._guard.count_failure(self.peer.address, self._loop.time())
+        self._log(logging.INFO, "login failed with %s", event.mechanism)
+
+    def _on_lookup(self, event: LookupAsked) -> None:
+        if not self._guard.may_authenticate(self.peer.address, self._loop.time()):
+            self._log(logging.WARNING, "too many failed logins from this network")
+            self._core.answer(replies.CANNOT_AUTHENTICATE_NOW)
+            return
+        self._hook(self._session.lookup(event.mechanism, event.username), self._looked_up)
+
+    def _looked_up(self, outcome: Outcome) -> None:
+        value, error = outcome
+        if not self._core.is_asking:
+            return
+        if error is None and (value is None or isinstance(value, ScramRecord | Secret)):
+            self._core.answer_lookup(value)
+            return
+        error = error or TypeError(f"lookup returned {type(value).__name__}, not a record or None")
+        refusal = self._reply(Outcome(None, error), "lookup")
+        if refusal is not None and refusal.code >= 500:
+            self._guard.count_failure(self.peer.address, self._loop.time())
+        self._core.answer(refusal if isinstance(error, Reject) else replies.CANNOT_AUTHENTICATE_NOW)
+
     def _on_reset(self, event: ResetAsked) -> None:
         self._body = None
         if "reset" in self._hooks:
@@ -679,6 +705,8 @@ class Connection(Wire):
 _HANDLERS: Mapping[type[Any], Callable[[Connection, Any], None]] = {
     HelloAsked: Connection._on_hello,
     AuthAsked: Connection._on_auth,
+    AuthFailed: Connection._on_auth_failed,
+    LookupAsked: Connection._on_lookup,
     MailAsked: Connection._on_mail,
     RcptAsked: Connection._on_rcpt,
     BodyStarted: Connection._on_body_started,

@@ -24,9 +24,7 @@ from smtpx.protocol.dialect import SMTP, Dialect
 from smtpx.protocol.extension import Extension, ExtensionSet
 from smtpx.protocol.limits import ServerLimits
 from smtpx.protocol.settings import ServerSettings
-from smtpx.sasl import ServerMechanism
-from smtpx.sasl.login import LOGIN
-from smtpx.sasl.plain import PLAIN
+from smtpx.sasl import LOGIN, PLAIN, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ServerMechanism
 from smtpx.server.connection import Connection
 from smtpx.server.guard import Guard
 from smtpx.server.session import Session
@@ -45,7 +43,7 @@ _MAX_RETRY_SECONDS = 1.0
 _TEMPORARY = frozenset(
     {errno.ECONNABORTED, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN, errno.EINTR, errno.EPROTO}
 )
-_MECHANISMS = (PLAIN, LOGIN)
+_MECHANISMS = (SCRAM_SHA_256_PLUS, SCRAM_SHA_256, PLAIN, LOGIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +72,8 @@ class Server:
         dialect: `SMTP` or `LMTP`.
         limits, deadlines: see there. `timeout` sets the command deadline and caps those of AUTH and DATA.
         extensions: what EHLO offers.
-        mechanisms: SASL mechanisms; offered when the session overrides `authenticate`.
+        mechanisms: SASL mechanisms, best first; those that look users up are offered when the session overrides
+            `lookup`, the others when it overrides `authenticate`.
         require_tls, require_auth: no MAIL before. allow_insecure_auth: passwords in clear, for tests.
         greeting_delay: seconds of silence before the greeting, in which honest clients don't talk.
         bare_newline, nul, sync_check, syntax, source_routes: see `ServerSettings`.
@@ -121,7 +120,7 @@ class Server:
                 dialect=dialect,
                 limits=limits or ServerLimits(),
                 extensions=ExtensionSet(extensions),
-                mechanisms=tuple(mechanisms) if _authenticates(session) else (),
+                mechanisms=_served(mechanisms, session),
                 require_tls=require_tls,
                 require_auth=require_auth,
                 allow_insecure_auth=allow_insecure_auth,
@@ -153,7 +152,7 @@ class Server:
             if settings.require_tls and plan.tls is None:
                 raise ConfigurationError("require_tls without a certificate: nobody could send anything")
         if settings.require_auth and not settings.mechanisms:
-            raise ConfigurationError("require_auth, but the session has no authenticate method")
+            raise ConfigurationError("require_auth, but the session has no method for any mechanism")
 
     # Where it listens ------------------------------------------------------------------------------------------------
 
@@ -378,11 +377,13 @@ class _Admission:
             self._server._guard.release(self._address)
 
 
-def _authenticates(session: Callable[[], Session]) -> bool:
-    kind = session if isinstance(session, type) else getattr(session, "func", None)
-    if isinstance(kind, type) and issubclass(kind, Session):
-        return kind.authenticate is not Session.authenticate
-    return type(session()).authenticate is not Session.authenticate
+def _served(mechanisms: Sequence[ServerMechanism], session: Callable[[], Session]) -> tuple[ServerMechanism, ...]:
+    """The mechanisms that the session has a method for."""
+    made_by = session if isinstance(session, type) else getattr(session, "func", None)
+    is_class = isinstance(made_by, type) and issubclass(made_by, Session)
+    kind: type[Session] = made_by if is_class else type(session())
+    judges, looks_up = kind.authenticate is not Session.authenticate, kind.lookup is not Session.lookup
+    return tuple(each for each in mechanisms if (looks_up if each.needs_lookup else judges))
 
 
 def host_name() -> str:
