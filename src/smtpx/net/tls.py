@@ -8,6 +8,7 @@ import re
 import ssl
 from binascii import a2b_base64
 from pathlib import Path
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from smtpx.errors import ConfigurationError, TLSError
@@ -51,11 +52,11 @@ def server_tls(certificate: str | Path, key: str | Path | None = None) -> ssl.SS
     context.set_alpn_protocols(["smtp"])
     try:
         context.load_cert_chain(str(certificate), str(key) if key else None)
+        remember_certificate(context, certificate)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
             f"can't use certificate {certificate} with key {key or certificate}: {error}"
         ) from error
-    remember_certificate(context, certificate)
     return context
 
 
@@ -182,8 +183,8 @@ class TLSLayer:
 
     def _peer_identity(self) -> str | None:
         """Whom a client's certificate names: its first e-mail address, else its common name. None if not verified."""
-        certificate = self._object.getpeercert() or {}  # empty unless it was verified
-        names = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "email"]
+        certificate: dict[str, Any] = dict(self._object.getpeercert() or {})  # empty unless it was verified
+        names: list[str] = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "email"]
         names += [value for part in certificate.get("subject", ()) for kind, value in part if kind == "commonName"]
         return names[0] if names else None
 

@@ -127,9 +127,7 @@ def _match(pattern: re.Pattern[str], text: str) -> re.Match[str]:
     match = pattern.fullmatch(text)
     if match is not None:
         return match
-    if (
-        text.startswith("m=") or ",m=" in text
-    ):  # RFC 5802 5.1: whoever does not know the extension gives up, and nobody knows any
+    if text.startswith("m=") or ",m=" in text:  # RFC 5802 5.1: nobody knows any yet, so everybody must give up
         raise SASLError("a SCRAM extension that is not known")
     raise SASLError("not the SCRAM message that is due")
 

@@ -25,6 +25,7 @@ from smtpx.protocol.events import (
     BodyStarted,
     ChunkEnded,
     ConnectionEnded,
+
     HelloAsked,
     LookupAsked,
     MailAsked,

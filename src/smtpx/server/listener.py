@@ -379,11 +379,16 @@ class _Admission:
 
 def _served(mechanisms: Sequence[ServerMechanism], session: Callable[[], Session]) -> tuple[ServerMechanism, ...]:
     """The mechanisms that the session has a method for."""
-    made_by = session if isinstance(session, type) else getattr(session, "func", None)
-    is_class = isinstance(made_by, type) and issubclass(made_by, Session)
-    kind: type[Session] = made_by if is_class else type(session())
+    kind = _class_of(session)
     judges, looks_up = kind.authenticate is not Session.authenticate, kind.lookup is not Session.lookup
     return tuple(each for each in mechanisms if (looks_up if each.needs_lookup else judges))
+
+
+def _class_of(session: Callable[[], Session]) -> type[Session]:
+    kind = session if isinstance(session, type) else getattr(session, "func", None)
+    if isinstance(kind, type) and issubclass(kind, Session):
+        return kind
+    return type(session())
 
 
 def host_name() -> str:
