@@ -18,7 +18,9 @@ class Server:
         credentials: the outcome, once there is one.
     """
 
-    def __init__(self, mechanism: ServerMechanism, context: ExchangeContext = CONTEXT, store: Store | None = None) -> None:
+    def __init__(
+        self, mechanism: ServerMechanism, context: ExchangeContext = CONTEXT, store: Store | None = None
+    ) -> None:
         self.exchange: ServerExchange = mechanism.start(context)
         self.lookups: list[Lookup] = []
         self.credentials: Credentials | None = None
@@ -35,7 +37,6 @@ class Server:
                 self.lookups.append(step)
                 step = self.exchange.send(self._store.get((step.kind, step.username)))
         except StopIteration as stop:
-            assert isinstance(stop.value, Credentials)
             self.credentials = stop.value
             return None
         return step.data

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpx.sasl.credentials import Credentials, Secret
@@ -97,6 +97,7 @@ def test_client_and_server_agree(mechanism: object, authorization_id: str) -> No
     assert server.lookups == [Lookup("user", found.name.removesuffix("-PLUS"))]
 
 
+@settings(deadline=None)
 @given(
     st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1),
     st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1),
@@ -337,10 +338,26 @@ def test_h055_no_secret_shows() -> None:
 
 
 PIECES = st.lists(
-    st.sampled_from([b"n,,", b"p=tls-exporter,,", b"n=user", b"r=", b"abc", b",", b"s=c2FsdA==", b"c=biws", b"i=4096", b"v=eA==", b",p=eA==", b"\xff"])
+    st.sampled_from(
+        [
+            b"n,,",
+            b"p=tls-exporter,,",
+            b"n=user",
+            b"r=",
+            b"abc",
+            b",",
+            b"s=c2FsdA==",
+            b"c=biws",
+            b"i=4096",
+            b"v=eA==",
+            b",p=eA==",
+            b"\xff",
+        ]
+    )
 ).map(b"".join)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary() | PIECES, max_size=4))
 def test_h075_any_messages_give_sasl_error_to_a_server(messages: list[bytes]) -> None:
     for mechanism in (SCRAM_SHA_256, SCRAM_SHA_256_PLUS):
@@ -353,6 +370,7 @@ def test_h075_any_messages_give_sasl_error_to_a_server(messages: list[bytes]) ->
         assert server.credentials is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary() | PIECES, max_size=3))
 def test_h075_any_challenges_give_sasl_error_to_a_client(challenges: list[bytes]) -> None:
     ours = ScramClient(replace(USER, scram_iterations=range(1, 2)), "SCRAM-SHA-256", CONTEXT, nonce=lambda: "ab")

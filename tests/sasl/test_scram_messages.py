@@ -1,7 +1,9 @@
 """The messages of SCRAM as octets (RFC 5802 5.1, 7)."""
 
+import contextlib
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpx.sasl.gs2 import GS2Header
@@ -9,16 +11,16 @@ from smtpx.sasl.mechanism import SASLError
 from smtpx.sasl.scram_messages import ClientFinal, ClientFirst, ServerFirst, parse_verifier
 
 PIECES = st.lists(
-    st.sampled_from([b"n,,", b"y,,", b"n=u", b"r=abc", b",", b"c=biws", b"p=", b"eA==", b"v=", b"s=", b"i=1", b"m=", b"=", b"\xff"])
+    st.sampled_from(
+        [b"n,,", b"y,,", b"n=u", b"r=abc", b",", b"c=biws", b"p=", b"eA==", b"v=", b"s=", b"i=1", b"m=", b"=", b"\xff"]
+    )
 ).map(b"".join)
 
 
 def test_client_first() -> None:
     message = b"p=tls-unique,a=boss,n=a=2Cb=3D,r=abc,x=more,y=and more"
     first = ClientFirst.parse(message)
-    assert first == ClientFirst(
-        GS2Header("p", "tls-unique", "boss"), "a,b=", "abc", ",x=more,y=and more"
-    )
+    assert first == ClientFirst(GS2Header("p", "tls-unique", "boss"), "a,b=", "abc", ",x=more,y=and more")
     assert first.to_bytes() == message
     assert first.bare == b"n=a=2Cb=3D,r=abc,x=more,y=and more"
 
@@ -99,7 +101,14 @@ def test_client_final() -> None:
 
 @pytest.mark.parametrize(
     "message",
-    [b"", b"c=biws,r=abc", b"r=abc,c=biws,p=eA==", b"c=biws,r=abc,p=e", b"c=b,r=abc,p=eA==", b"c=biws,r=abc,p=eA==,x=y"],
+    [
+        b"",
+        b"c=biws,r=abc",
+        b"r=abc,c=biws,p=eA==",
+        b"c=biws,r=abc,p=e",
+        b"c=b,r=abc,p=eA==",
+        b"c=biws,r=abc,p=eA==,x=y",
+    ],
 )
 def test_h075_other_client_final(message: bytes) -> None:
     with pytest.raises(SASLError):
@@ -120,14 +129,14 @@ def test_server_final() -> None:
             parse_verifier(message)
 
 
+@settings(deadline=None)
 @given(st.binary() | PIECES)
 def test_h075_any_octets_are_a_message_or_sasl_error(message: bytes) -> None:
-    for parse in (ClientFirst.parse, ServerFirst.parse, ClientFinal.parse, parse_verifier):
-        try:
-            parsed = parse(message)
-        except SASLError:
-            continue
-        if isinstance(parsed, ClientFirst):
-            assert parsed.to_bytes() == message
-        if isinstance(parsed, tuple) and isinstance(parsed[0], ClientFinal):
-            assert parsed[0].to_bytes(parsed[1]) == message
+    for parse in (ServerFirst.parse, parse_verifier):
+        with contextlib.suppress(SASLError):
+            parse(message)
+    with contextlib.suppress(SASLError):
+        assert ClientFirst.parse(message).to_bytes() == message
+    with contextlib.suppress(SASLError):
+        final, proof = ClientFinal.parse(message)
+        assert final.to_bytes(proof) == message

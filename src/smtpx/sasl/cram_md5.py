@@ -18,7 +18,7 @@ from smtpx.sasl.mechanism import (
     ServerExchange,
     ServerMechanism,
 )
-from smtpx.sasl.nonce import make_nonce
+from smtpx.sasl.nonce import NonceSource, make_nonce
 from smtpx.sasl.password import Password
 
 __all__ = ["CRAM_MD5", "CramMD5Client", "CramMD5Server"]
@@ -56,9 +56,9 @@ class CramMD5Client(AuthExchange):
             raise SASLError("the server says that all is well, but has asked nothing")
 
 
-def CramMD5Server(context: ExchangeContext) -> ServerExchange:
+def CramMD5Server(context: ExchangeContext, *, nonce: NonceSource = make_nonce) -> ServerExchange:
     """The server's half."""
-    challenge = f"<{make_nonce()}@{context.host or 'localhost'}>".encode()
+    challenge = f"<{nonce()}@{context.host or 'localhost'}>".encode()
     response: bytes = yield Challenge(challenge)
     try:
         match = _RESPONSE.fullmatch(response.decode())
