@@ -1,5 +1,6 @@
 """`python -m smtpx` and the `smtpx` command."""
 
+import importlib
 import sys
 
 __all__ = ["main"]
@@ -8,10 +9,10 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line; exits with a status of sysexits.h."""
     try:
-        import click  # noqa: F401 - only to know whether the extra is there
-        import rich  # noqa: F401
+        for name in ("click", "rich"):
+            importlib.import_module(name)
     except ImportError:
-        print("smtpx: this needs smtpx[cli]: pip install 'smtpx[cli]'", file=sys.stderr)  # noqa: T201
+        sys.stderr.write("smtpx: the command needs smtpx[cli]: pip install 'smtpx[cli]'\n")
         sys.exit(64)
     from smtpx.cli import run
 

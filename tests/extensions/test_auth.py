@@ -25,6 +25,10 @@ def test_rfc4954_3_what_is_offered() -> None:
     assert offer(make_settings(), ServerFacts(tls=TLS_FACTS)) is None
 
 
+def test_a_client_learns_the_mechanisms() -> None:
+    assert Auth().learn(("PLAIN", "LOGIN")) == ("PLAIN", "LOGIN")
+
+
 @pytest.mark.parametrize(
     ("argument", "code"),
     [

@@ -74,6 +74,13 @@ def test_refused_hello_changes_nothing() -> None:
     assert survives(EHLO, MAIL, policy=answering(HelloAsked, NO)).codes == ["550 5.7.1", "503 5.5.1"]
 
 
+def test_hello_answered_by_the_session() -> None:
+    own = replies.make(250, None, "other.example", "SIZE")
+    outcome = survives(EHLO, "MAIL FROM:<a@b> SIZE=1\r\n", policy=answering(HelloAsked, own))
+    assert outcome.replies[0] == own
+    assert outcome.codes[1] == "250 2.1.0"
+
+
 def test_rfc5321_4_1_4_hello_ends_a_transaction() -> None:
     outcome = survives(EHLO, ENVELOPE, "BDAT 1\r\nx", EHLO, RCPT)
     assert outcome.codes[3:] == ["250 2.0.0", "250", "503 5.5.1"]

@@ -112,6 +112,7 @@ ROWS = [
     ),
     Row("R22 no verb", PLAIN, ("MAILFROM:<a@b.example>\r\n1234\r\nM@IL x\r\n",), ",".join(["500 5.5.2"] * 3)),
     Row("R24 long line", PLAIN, ("NOOP " + "x" * 3000 + "\r\n",), "500 5.5.2"),
+    Row("R25 bare LF normalized", NORMALIZE, ("NOOP\nNOOP\r\n",), "250 2.0.0,250 2.0.0"),
     Row("R26 control character", PLAIN, ("NO\0OP\r\nNOOP \x1b\r\nNOOP\t\r\n",), ",".join(["500 5.5.2"] * 3)),
     Row(
         "R27 any case",

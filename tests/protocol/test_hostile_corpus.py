@@ -149,6 +149,12 @@ def test_h014_bare_lf_in_a_command(line: str) -> None:
     assert outcome.of(MailAsked) == []
 
 
+def test_h014_bare_lf_in_a_command_normalized() -> None:
+    outcome = survives("EHLO client.example\nNOOP\n" + MAIL, settings=NORMALIZE)
+    assert outcome.codes == ["250", "250 2.0.0", "250 2.1.0"]
+    assert survives(b"NOOP " + b"x" * 20_000 + b"\n", settings=NORMALIZE).codes == ["500 5.5.2"]
+
+
 @pytest.mark.parametrize("settings", [make_settings(), NORMALIZE], ids=["reject", "normalize"])
 def test_h015_bare_cr_in_a_command(settings: ServerSettings) -> None:
     assert behind(ends(EHLO, "NO\rOP\r\n", settings=settings), "250") == ["500 5.5.2"]

@@ -21,6 +21,7 @@ from smtpx.protocol.events import (
     RcptAsked,
     ResetAsked,
     StartTLSAsked,
+    VerbAsked,
 )
 from smtpx.protocol.phases import Phase
 from smtpx.protocol.server import ServerProtocol
@@ -299,6 +300,7 @@ def test_lines_that_cannot_be_read(line: bytes, code: str) -> None:
     (b"NO\rOP\r\n", "500 5.5.2"),
     (b"x" * 65_536, "500 5.5.2"),
     (b"GET / HTTP/1.0\r\n", "500 5.5.2"),
+    (b"GET /\xff HTTP/1.0\r\n", "500 5.5.2"),
     (b"BDAT \xff\r\n", "501 5.5.4"),
     (b"BDAT 5\0\r\n", "501 5.5.4"),
 ])  # fmt: skip
@@ -379,6 +381,20 @@ def test_what_is_not_counted() -> None:
     )
 
 
+def test_recipients_beyond_all_measure() -> None:
+    settings = make_settings(limits={"max_recipients": 1, "recipient_overshoot": 1, "hard_error_limit": 2})
+    outcome = ends(EHLO, ENVELOPE + RCPT * 3, settings=settings)
+    assert outcome.codes[3:] == ["452 4.5.3", "452 4.5.3", "421 4.7.0"]
+
+
+def test_verb_that_is_left_to_the_session() -> None:
+    protocol = greeted()
+    protocol.ask_session("XPAINT", "red")
+    assert protocol.next_event() == VerbAsked("XPAINT", "red")
+    protocol.answer()
+    assert protocol.data_to_send() == replies.NOT_IMPLEMENTED.to_bytes()
+
+
 def test_503_is_excused_only_behind_a_refusal() -> None:
     settings = make_settings(limits={"hard_error_limit": 2})
     refuse = answering(MailAsked, NO)
@@ -401,6 +417,12 @@ def test_a_chunk_that_fails_ends_the_transaction() -> None:
     assert outcome.codes[3:] == ["550 5.7.1", "503 5.5.1", "503 5.5.1"]
     assert outcome.of(BodyAborted) == [BodyAborted(AbortCause.REFUSED, 1)]
     assert outcome.of(ResetAsked) == [ResetAsked("BDAT")]
+
+
+def test_chunks_of_nothing_and_chunks_not_on_offer() -> None:
+    assert survives(EHLO, ENVELOPE, "BDAT 0\r\nBDAT 0 LAST\r\n").contents == [b""]
+    settings = make_settings(extensions=())
+    assert survives(EHLO, ENVELOPE, "BDAT 6 LAST\r\nNOOP\r\n", settings=settings).codes[3:] == ["502 5.5.1"]
 
 
 def test_a_malformed_bdat_fails_the_transaction_wherever_it_stands() -> None:

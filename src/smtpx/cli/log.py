@@ -4,6 +4,8 @@ import json
 import logging
 import sys
 import time
+from types import TracebackType
+from typing import TypeAlias
 
 from smtpx.wire.syntax import escape
 
@@ -11,20 +13,25 @@ __all__ = ["start_logging"]
 
 _MAX_LINE = 8192
 _EXTRA = ("connection", "peer")
+_ExcInfo: TypeAlias = "tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]"
 
 
 class _TextFormatter(logging.Formatter):
     """One line each, control characters escaped; a traceback follows in lines of its own."""
 
-    converter = time.gmtime
     default_msec_format = "%s.%03dZ"
     default_time_format = "%Y-%m-%dT%H:%M:%S"
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
+        self.converter = time.gmtime
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return escape(super().formatMessage(record), max_chars=_MAX_LINE)
+
+    def formatException(self, ei: _ExcInfo) -> str:
+        # What a peer sent may stand in the text of an exception.
+        return "\n".join(escape(line, max_chars=_MAX_LINE) for line in super().formatException(ei).split("\n"))
 
 
 class _JSONFormatter(_TextFormatter):
@@ -40,7 +47,7 @@ class _JSONFormatter(_TextFormatter):
         entry.update({name: getattr(record, name) for name in _EXTRA if hasattr(record, name)})
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=True)
+        return json.dumps(entry, default=str)
 
 
 def start_logging(log_format: str, *, verbose: bool) -> None:

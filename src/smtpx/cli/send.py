@@ -1,31 +1,67 @@
 """`smtpx send`: send one message."""
 
+import ipaddress
 import json
+import shutil
 import sys
+import tempfile
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, TypeVar
 
 import click
 
-from smtpx.cli.compose import compose
+from smtpx.cli.compose import compose, party
+from smtpx.cli.output import complain, note, say
 from smtpx.cli.status import Status, status_of
 from smtpx.client.sync import Client
 from smtpx.errors import LocalProtocolError, RefusedError, SMTPXError
+from smtpx.extensions.dsn import ENVID, NOTIFY
 from smtpx.flows.outcome import SendResult
 from smtpx.protocol.facts import TLSFacts
+from smtpx.wire.params import Param
 from smtpx.wire.reply import Reply
-from smtpx.wire.syntax import escape
+from smtpx.wire.syntax import WireError, escape
 
 __all__ = ["send"]
 
-_file = click.Path(exists=True, dir_okay=False, readable=True)
+T = TypeVar("T")
+
+_file = click.Path(exists=True, dir_okay=False)
 _MAX_TRACED = 1500
+_MAX_SPOOLED_BYTES = 1 << 20
+
+
+def _ip(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    try:
+        return value and str(ipaddress.ip_address(value))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not an IP address") from None
+
+
+def _check(param: Param[T], value: T | None) -> None:
+    try:
+        if value is not None:
+            param.parse(param.write(value))
+    except WireError as error:
+        raise click.BadParameter(error.detail) from None
+
+
+def _notify(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    words = None if value is None else tuple(word.strip() for word in value.split(","))
+    _check(NOTIFY, words)
+    return words
+
+
+def _envid(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    _check(ENVID, value)
+    return value
 
 
 @click.command()
 @click.option("--url", required=True, help="Server, e.g. submission://user:password@mail.example.org")
-@click.option("--from", "sender", required=True, metavar="ADDR", help="Envelope sender; '' is the null sender.")
-@click.option("--to", multiple=True, metavar="ADDR", help="Recipient. May be repeated, like --cc, --bcc, --attach, --header.")
+@click.option("--from", "sender", required=True, metavar="ADDR", help="Sender, '' for the null sender.")
+@click.option("--to", multiple=True, metavar="ADDR", help="Recipient; may be repeated, as all of these.")
 @click.option("--cc", multiple=True, metavar="ADDR", help="Recipient, named in Cc.")
 @click.option("--bcc", multiple=True, metavar="ADDR", help="Recipient, named nowhere.")
 @click.option("--subject", help="Subject of the message.")
@@ -33,68 +69,89 @@ _MAX_TRACED = 1500
 @click.option("--html", help="HTML body.")
 @click.option("--attach", multiple=True, type=_file, metavar="FILE", help="A file to attach.")
 @click.option("--header", "headers", multiple=True, metavar="'N: V'", help="One more header field.")
-@click.option("--eml", type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE", help="A whole message, sent as it is; - = standard input.")
-@click.option("--normalize-newlines", is_flag=True, help="Turn bare LF of the message into CRLF instead of refusing it.")
+@click.option(
+    "--eml",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="A whole message, sent as it is; - = standard input.",
+)
+@click.option("--normalize-newlines", is_flag=True, help="Turn bare LF of --eml into CRLF instead of refusing it.")
 @click.option("--ca", "ca_file", type=_file, metavar="FILE", help="Certificates to trust (PEM).")
 @click.option("--insecure", is_flag=True, help="Don't check certificates, and send passwords in clear. For tests.")
 @click.option("--helo", "hello_name", metavar="NAME", help="What to call ourselves.")
-@click.option("--local-address", metavar="IP", help="Address to connect from.")
+@click.option("--local-address", metavar="IP", callback=_ip, help="Address to connect from.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds for everything.")
-@click.option("--dsn-notify", metavar="success,failure,delay", help="When to be told (RFC 3461), or never.")
+@click.option(
+    "--dsn-notify", metavar="success,failure,delay", callback=_notify, help="When to be told (RFC 3461), or never."
+)
 @click.option("--dsn-ret", type=click.Choice(["hdrs", "full"]), help="How much of the message a report returns.")
-@click.option("--envid", metavar="ID", help="An id that reports will repeat.")
+@click.option("--envid", metavar="ID", callback=_envid, help="An id that reports will repeat.")
 @click.option("--no-pipelining", is_flag=True, help="One command at a time.")
 @click.option("--no-chunking", is_flag=True, help="DATA instead of BDAT.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.option("--trace", is_flag=True, help="Write the dialogue to standard error, passwords masked.")
-def send(**options: Any) -> int:
+def send(**options: Any) -> int:  # noqa: ANN401 - what click read; each option has a type of its own
     """Send one message.
 
-    Exit status: 0 everybody accepted; 1 some refused; 64 usage; 65 bad message or address; 69 refused for good, or the
-    server lacks what was required; 75 try again later; 76 the server broke the protocol; 77 wrong credentials.
+    ADDR is an address, or 'Name <address>'. Exit status: 0 everybody accepted; 1 some refused; 64 usage; 65 bad message
+    or address, or more than this server takes; 66 a file can't be read; 69 refused for good, or the server lacks what
+    was required; 75 try again later; 76 the server broke the protocol; 77 wrong credentials.
 
     \b
     Examples:
       smtpx send --url smtp://127.0.0.1:2525 --from a@example.org --to b@example.org --subject Hi --text 'Hello'
       smtpx send --url submission://me:secret@mail.example.org --from me@example.org --to b@example.net --eml mail.eml
+      smtpx send --url smtps://mail.example.org --from a@example.org --to 'Bob <b@example.net>' --attach report.pdf
     """
-    recipients = [*options["to"], *options["cc"], *options["bcc"]]
-    if not recipients:
-        raise click.UsageError("no recipient: --to, --cc or --bcc")
-    composed = [name for name in ("subject", "text", "html", "attach", "headers") if options[name]]
-    if options["eml"] and composed:
-        raise click.UsageError(f"--eml is a whole message: it can't go with --{composed[0].removesuffix('s')}")
+    recipients = [party(each).address for name in ("to", "cc", "bcc") for each in options[name]]
+    _check_options(options, recipients)
     try:
         result = _send(options, recipients)
     except SMTPXError as error:
         _report(error.result if isinstance(error.result, SendResult) else None, error, as_json=options["as_json"])
         return status_of(error)
+    except OSError as error:
+        complain(f"can't read {error.filename or options['eml']}: {error.strerror}")
+        return Status.NO_INPUT
     _report(result, None, as_json=options["as_json"])
     return Status.SOME_REFUSED if result.refused else Status.OK
 
 
+def _check_options(options: dict[str, Any], recipients: list[str]) -> None:
+    if not recipients:
+        raise click.UsageError("no recipient: give --to, --cc or --bcc")
+    composed = [name for name in ("subject", "text", "html", "attach", "headers") if options[name] not in (None, ())]
+    if options["eml"] and composed:
+        raise click.UsageError(f"--eml is a whole message: it can't go with --{composed[0].removesuffix('s')}")
+    if options["normalize_newlines"] and not options["eml"]:
+        raise click.UsageError("--normalize-newlines goes with --eml")
+    if options["eml"] == "-" and sys.stdin is None:
+        raise click.UsageError("--eml -: standard input is closed")
+
+
 def _send(options: dict[str, Any], recipients: list[str]) -> SendResult:
-    with Client(options["url"], **_client_options(options)) as client:
-        if options["eml"]:
-            message: Any = _open(options["eml"])
-        else:
-            try:
-                message = compose(options)
-            except ValueError as error:
-                raise LocalProtocolError(str(error)) from error
+    with Client(options["url"], **_client_options(options)) as client, _message(options) as message:
         return client.send(
             message,
-            sender=options["sender"],
+            sender=party(options["sender"]).address,
             recipients=recipients,
             normalize_newlines=options["normalize_newlines"],
             **_dsn(options),
         )
 
 
+def _message(options: dict[str, Any]) -> AbstractContextManager[Any]:
+    if options["eml"]:
+        return _open(options["eml"])
+    try:
+        return nullcontext(compose(options))
+    except ValueError as error:
+        raise LocalProtocolError(str(error)) from error
+
+
 def _client_options(options: dict[str, Any]) -> dict[str, Any]:
-    chosen: dict[str, Any] = {
-        name: options[name] for name in ("ca_file", "hello_name", "local_address", "timeout") if options[name] is not None
-    }
+    names = ("ca_file", "hello_name", "local_address", "timeout")
+    chosen: dict[str, Any] = {name: options[name] for name in names if options[name] is not None}
     if options["insecure"]:
         chosen["verify"] = False
     if options["no_pipelining"]:
@@ -107,40 +164,42 @@ def _client_options(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _dsn(options: dict[str, Any]) -> dict[str, Any]:
-    chosen: dict[str, Any] = {}
-    if options["dsn_notify"]:
-        chosen["notify"] = tuple(word.strip() for word in options["dsn_notify"].split(","))
-    if options["dsn_ret"]:
-        chosen["ret"] = options["dsn_ret"]
-    if options["envid"]:
-        chosen["envid"] = options["envid"]
-    return chosen
+    wishes = {"notify": options["dsn_notify"], "ret": options["dsn_ret"], "envid": options["envid"]}
+    return {name: value for name, value in wishes.items() if value is not None}
 
 
-def _open(path: str) -> BinaryIO:
-    return sys.stdin.buffer if path == "-" else Path(path).open("rb")  # noqa: SIM115 - closed at exit, read until then
+def _open(path: str) -> IO[bytes]:
+    """A file that can be read twice: what is wrong with it then shows before anything is sent."""
+    if path != "-":
+        return Path(path).open("rb")
+    if sys.stdin.buffer.seekable():
+        return sys.stdin.buffer
+    spool = tempfile.SpooledTemporaryFile(max_size=_MAX_SPOOLED_BYTES)  # noqa: SIM115 - the caller closes it
+    shutil.copyfileobj(sys.stdin.buffer, spool)
+    spool.seek(0)
+    return spool
 
 
 def _report(result: SendResult | None, error: SMTPXError | None, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(_as_object(result, error), indent=2))
+        say(json.dumps(_as_object(result, error), indent=2))
         return
     if result is not None:
         for address, reply in result.accepted.items():
             state = "accepted" if error is None else "unknown"
-            click.echo(f"{state} <{address}>: {reply}")
+            say(f"{state} <{address}>: {reply}")
         for address, refusal in result.refused.items():
-            click.echo(f"refused <{address}>: {refusal.reply}", err=True)
+            note(f"refused <{address}>: {refusal.reply}")
         if result.reply is not None and error is None:
-            click.echo(f"server: {result.reply}")
+            say(f"server: {result.reply}")
     if error is not None and not (isinstance(error, RefusedError) and error.refusals):
-        click.echo(f"smtpx: {error}", err=True)
+        complain(_text(error))
 
 
 def _as_object(result: SendResult | None, error: SMTPXError | None) -> dict[str, Any]:
     accepted = {address: _reply(reply) for address, reply in result.accepted.items()} if result else {}
     refused = {address: _reply(refusal.reply) for address, refusal in result.refused.items()} if result else {}
-    failure = {"type": type(error).__name__, "stage": error.stage, "message": str(error)} if error else None
+    failure = {"type": type(error).__name__, "stage": error.stage, "message": _text(error)} if error else None
     return {
         "accepted": accepted,
         "refused": refused,
@@ -148,6 +207,10 @@ def _as_object(result: SendResult | None, error: SMTPXError | None) -> dict[str,
         "tls": _tls(result.tls) if result else None,
         "error": failure,
     }
+
+
+def _text(error: SMTPXError) -> str:
+    return str(error).replace("normalize_newlines=True", "--normalize-newlines")
 
 
 def _reply(reply: Reply | None) -> dict[str, Any] | None:
@@ -165,6 +228,6 @@ def _tls(tls: TLSFacts | None) -> dict[str, Any] | None:
 def _trace(direction: str, octets: bytes) -> None:
     shown = octets[:_MAX_TRACED]
     for line in shown.removesuffix(b"\r\n").split(b"\r\n"):
-        click.echo(f"{direction}: {escape(line, max_chars=_MAX_TRACED)}", err=True)
+        note(f"{direction}: {escape(line, max_chars=_MAX_TRACED)}")
     if len(octets) > len(shown):
-        click.echo(f"{direction}: ... {len(octets) - len(shown)} more octets", err=True)
+        note(f"{direction}: ... {len(octets) - len(shown)} more octets")

@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import ipaddress
 import logging
+import re
 import ssl
 import tempfile
 from collections.abc import Callable
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from smtpx.cli.log import start_logging
+from smtpx.cli.output import say
 from smtpx.cli.self_signed import make_certificate
 from smtpx.errors import ConfigurationError
 from smtpx.net.tls import server_tls
@@ -25,10 +28,13 @@ from smtpx.server.maildir import Maildir, MaildirSession
 from smtpx.server.run import run_until_signal
 from smtpx.server.session import Reject, Session
 from smtpx.server.users import Users
+from smtpx.wire.address import ascii_domain
 from smtpx.wire.reply import Reply
+from smtpx.wire.syntax import WireError
 
 __all__ = ["serve"]
 
+_HOSTNAME = re.compile(r"[A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:]+\]")
 _log = logging.getLogger("smtpx.serve")
 
 
@@ -62,6 +68,16 @@ def _user(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
     return users
 
 
+def _hostname(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    try:
+        name = value and ascii_domain(value)
+    except WireError as error:
+        raise click.BadParameter(error.detail) from None
+    if name is not None and _HOSTNAME.fullmatch(name) is None:
+        raise click.BadParameter(f"not a host name: {value!r}")
+    return name
+
+
 _positive = click.IntRange(min=1)
 
 
@@ -72,24 +88,43 @@ _positive = click.IntRange(min=1)
 @click.option("--maildir", type=click.Path(file_okay=False), help="Where messages go.  [default: ./Maildir]")
 @click.option("--discard", is_flag=True, help="Accept messages and throw them away.")
 @click.option("--lmtp", is_flag=True, help="Speak LMTP (RFC 2033) instead of SMTP.")
-@click.option("--hostname", help="Name in the banner and the EHLO reply.  [default: the host's]")
-@click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False), help="Certificate chain (PEM); enables STARTTLS.")
+@click.option("--hostname", callback=_hostname, help="Name in the banner and the EHLO reply.  [default: the host's]")
+@click.option(
+    "--tls-cert", type=click.Path(exists=True, dir_okay=False), help="Certificate chain (PEM); enables STARTTLS."
+)
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Its private key (PEM).")
 @click.option("--tls-self-signed", is_flag=True, help="Make a throw-away certificate; enables STARTTLS.")
 @click.option("--implicit-tls", is_flag=True, help="TLS from the first byte, as on port 465.")
 @click.option("--require-tls", is_flag=True, help="No MAIL before TLS (530 5.7.0).")
-@click.option("--auth-user", "users", multiple=True, callback=_user, metavar="USER:PASSWORD", help="A user; enables AUTH.")
+@click.option(
+    "--auth-user", "users", multiple=True, callback=_user, metavar="USER:PASSWORD", help="A user; enables AUTH."
+)
 @click.option("--require-auth", is_flag=True, help="No MAIL before AUTH (530 5.7.0).")
 @click.option("--allow-insecure-auth", is_flag=True, help="Offer AUTH without TLS too.")
 @click.option("--max-size", type=_positive, default=26_214_400, metavar="BYTES", help="Largest message.")
 @click.option("--max-recipients", type=_positive, default=1000, metavar="N", help="Most recipients of a message.")
 @click.option("--max-connections", type=_positive, default=1000, metavar="N", help="Most connections in all.")
-@click.option("--max-connections-per-ip", type=_positive, metavar="N", help="Most connections from one address.  [default: 50, loopback free]")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=300.0, metavar="SECONDS", help="Longest wait for a command.")
-@click.option("--bare-newline", type=click.Choice(["reject", "normalize"]), default="reject", help="CR or LF that stand alone.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Form of the log on standard error.")
+@click.option(
+    "--max-connections-per-ip",
+    type=_positive,
+    metavar="N",
+    help="Most connections from one address.  [default: 50, loopback free]",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300.0,
+    metavar="SECONDS",
+    help="Longest wait for a command.",
+)
+@click.option(
+    "--bare-newline", type=click.Choice(["reject", "normalize"]), default="reject", help="CR or LF that stand alone."
+)
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", help="Form of the log on standard error."
+)
 @click.option("--verbose", is_flag=True, help="Log connections too.")
-def serve(**options: Any) -> None:
+def serve(**options: Any) -> None:  # noqa: ANN401 - what click read; each option has a type of its own
     """Receive mail.
 
     Each accepted message becomes one file in DIR/new, on disk before it is answered 250. SIGTERM or Ctrl-C lets
@@ -103,11 +138,9 @@ def serve(**options: Any) -> None:
     """
     _check(options)
     start_logging(options["log_format"], verbose=options["verbose"])
-    with tempfile.TemporaryDirectory(prefix="smtpx-") as scratch:
-        server = _server(options, Path(scratch))
-        runner = asyncio.Runner(loop_factory=_loop_factory())
-        with runner:
-            runner.run(run_until_signal(server, ready=lambda running: _announce(running, options)))
+    server = _server(options)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(run_until_signal(server, ready=lambda running: _announce(running, options)))
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -125,19 +158,24 @@ def _check(options: dict[str, Any]) -> None:
         raise click.UsageError("--require-auth needs --auth-user")
     if options["users"] and not has_tls and not options["allow_insecure_auth"]:
         raise click.UsageError("--auth-user without TLS needs --allow-insecure-auth")
+    if options["allow_insecure_auth"] and not options["users"]:
+        raise click.UsageError("--allow-insecure-auth needs --auth-user")
+    source = click.get_current_context().get_parameter_source
+    for name in ("host", "port"):
+        if options["unix_path"] and source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--unix and --{name} exclude each other")
 
 
-def _server(options: dict[str, Any], scratch: Path) -> Server:
-    hostname = options["hostname"]
+def _server(options: dict[str, Any]) -> Server:
     try:
         return Server(
             _session(options),
             host=options["host"],
             port=options["port"],
             unix=options["unix_path"],
-            tls=_tls(options, scratch),
+            tls=_tls(options),
             implicit_tls=options["implicit_tls"],
-            hostname=hostname,
+            hostname=options["hostname"],
             dialect=LMTP if options["lmtp"] else SMTP,
             limits=ServerLimits(
                 max_message_bytes=options["max_size"],
@@ -162,10 +200,17 @@ def _session(options: dict[str, Any]) -> Callable[[], Session]:
     else:
         kind = MaildirSession
         protocol = "LMTP" if options["lmtp"] else "SMTP"
-        arguments = (Maildir(options["maildir"] or "Maildir"), options["hostname"] or host_name(), protocol)
+        arguments = (_maildir(options["maildir"] or "Maildir"), options["hostname"] or host_name(), protocol)
     if options["users"]:
         kind = _with_users(kind, Users(options["users"]))
     return _Factory(kind, arguments)
+
+
+def _maildir(path: str) -> Maildir:
+    try:
+        return Maildir(path)
+    except OSError as error:
+        raise OSError(error.errno, f"can't use the Maildir {path}: {error.strerror}") from error
 
 
 class _Factory:
@@ -179,17 +224,17 @@ class _Factory:
         return self.func(*self._arguments)
 
 
-def _tls(options: dict[str, Any], scratch: Path) -> ssl.SSLContext | None:
-    certificate, key = options["tls_cert"], options["tls_key"]
+def _tls(options: dict[str, Any]) -> ssl.SSLContext | None:
     if options["tls_self_signed"]:
-        certificate, key = make_certificate(scratch, options["hostname"] or host_name())
-    return server_tls(certificate, key) if certificate else None
+        with tempfile.TemporaryDirectory(prefix="smtpx-") as scratch:
+            return server_tls(*make_certificate(Path(scratch), options["hostname"] or host_name()))
+    return server_tls(options["tls_cert"], options["tls_key"]) if options["tls_cert"] else None
 
 
 def _announce(server: Server, options: dict[str, Any]) -> None:
     _warn_about_exposure(options)
     for address in server.addresses:
-        click.echo(f"listening on {address}")
+        say(f"listening on {address}")
 
 
 def _warn_about_exposure(options: dict[str, Any]) -> None:
@@ -202,7 +247,8 @@ def _warn_about_exposure(options: dict[str, Any]) -> None:
     except ValueError:
         pass
     login = "required" if options["require_auth"] else "offered" if options["users"] else "off"
-    tls = "required" if options["require_tls"] or options["implicit_tls"] else "offered" if options["tls_cert"] else "off"
+    has_tls = options["tls_cert"] or options["tls_self_signed"]
+    tls = "required" if options["require_tls"] or options["implicit_tls"] else "offered" if has_tls else "off"
     _log.warning("listening beyond this host (%s): login %s, TLS %s; nothing is relayed", host, login, tls)
 
 

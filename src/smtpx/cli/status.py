@@ -21,6 +21,7 @@ class Status(IntEnum):
     SOME_REFUSED = 1
     USAGE = 64
     DATA = 65  # bad message or address, or something this server can't take, refused here before sending
+    NO_INPUT = 66
     UNAVAILABLE = 69  # refused for good, or the server lacks what was required, or its certificate is not good
     INTERNAL = 70
     CANT_CREATE = 73
@@ -38,7 +39,7 @@ def status_of(error: SMTPXError) -> Status:
     if isinstance(error, ConfigurationError):
         return Status.USAGE
     if isinstance(error, LocalProtocolError):
-        return Status.DATA
+        return Status.USAGE if error.stage == "hello" else Status.DATA  # our own name came as an option
     if isinstance(error, RemoteProtocolError):
         return Status.PROTOCOL
     if isinstance(error, UnsupportedError):

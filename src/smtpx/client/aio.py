@@ -2,40 +2,31 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Generator, Sequence
-from dataclasses import replace
+from collections.abc import Coroutine, Generator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Unpack
 
-from smtpx.client.conversation import Conversation, check_idle, may_fall_back
+from smtpx.client.async_link import AsyncLink
 from smtpx.client.mail import Mail, Source, envelope
-from smtpx.client.pool_policy import PoolPolicy
-from smtpx.client.settings import ClientSettings, settings_for
+from smtpx.client.pool_policy import PoolPolicy, after_error
+from smtpx.client.settings import ClientOptions, ClientSettings, settings_for
 from smtpx.errors import LocalProtocolError, SMTPXError
 from smtpx.flows.outcome import SendResult
-from smtpx.flows.session import Security
-from smtpx.flows.steps import Flow
 from smtpx.flows.transaction import Envelope, Transaction
-from smtpx.net.aio import AsyncStream, connect
-from smtpx.net.deadlines import Deadline, now
-from smtpx.net.drive import arun
-from smtpx.net.targets import is_local_peer
-from smtpx.net.trace import mask_auth
+from smtpx.net.deadlines import now
+from smtpx.net.targets import endpoint_text
 from smtpx.protocol.capabilities import Capabilities
 from smtpx.protocol.facts import TLSFacts
 from smtpx.wire.address import Mailbox
 from smtpx.wire.reply import Reply
 
 if TYPE_CHECKING:
-    import ssl
     from typing import Self
 
     from smtpx.client.mail import MessageSource
     from smtpx.flows.session import Authentication
 
 __all__ = ["AsyncClient", "AsyncConnection", "AsyncOpenTransaction"]
-
-T = TypeVar("T")
 
 
 class AsyncConnection:
@@ -44,13 +35,12 @@ class AsyncConnection:
     Made by `open`; closed by `quit` or at the end of a `with` block.
     """
 
-    def __init__(self, conversation: Conversation, stream: AsyncStream) -> None:
-        self._conversation = conversation
-        self._stream = stream
-        self._busy = False
+    def __init__(self, link: AsyncLink) -> None:
+        self._link = link
+        self._conversation = link.conversation
 
     @classmethod
-    def open(cls, url: str | ClientSettings, **options: Any) -> "_Opening":
+    def open(cls, url: str | ClientSettings, **options: Unpack[ClientOptions]) -> "_Opening":
         """Connect, say hello, start TLS and log in, as URL and options say. Await it, or use it in `async with`.
 
         Raises:
@@ -58,54 +48,6 @@ class AsyncConnection:
             DeadlineError, ConnectionLost, RemoteProtocolError.
         """
         return _Opening(cls, settings_for(url, **options))
-
-    @classmethod
-    async def _open(cls, settings: ClientSettings) -> "AsyncConnection":
-        deadline = Deadline(settings.timeout)
-        try:
-            return await cls._open_once(settings, deadline)
-        except SMTPXError as error:
-            if not may_fall_back(settings, error, local=settings.target.unix_path is not None):
-                raise
-        return await cls._open_once(replace(settings, security=Security.NONE), deadline)
-
-    @classmethod
-    async def _open_once(cls, settings: ClientSettings, deadline: Deadline) -> "AsyncConnection":
-        from smtpx.client.tls_policy import context_for
-
-        def context() -> "ssl.SSLContext":
-            return context_for(settings, local=is_local_peer(stream.peer))
-
-        stream = await connect(settings.target, context, deadline.limit(settings.timeouts.connect), settings.connect)
-        if settings.trace is not None:
-            stream.trace = mask_auth(settings.trace)
-        try:
-            tls = None
-            if settings.security is Security.IMPLICIT:
-                tls = await stream.start_tls(deadline.limit(settings.timeouts.tls))
-            connection = cls(Conversation(settings, stream.local, stream.peer, tls), stream)
-            await connection._run(connection._conversation.start(), deadline=deadline)
-        except BaseException:
-            stream.close()
-            raise
-        return connection
-
-    async def _run(self, flow: Flow[T], source: Source | None = None, deadline: Deadline | None = None) -> T:
-        check_idle(self._busy)
-        self._busy = True
-        conversation = self._conversation
-        try:
-            deadline = deadline or Deadline(conversation.settings.timeout)
-            return await arun(flow, self._stream, deadline, source.achunks() if source else None)
-        except SMTPXError:
-            if not conversation.is_open or conversation.protocol.owes:
-                self.close()
-            raise
-        except BaseException:
-            self.close()  # a flow that did not finish: nobody knows where the server is
-            raise
-        finally:
-            self._busy = False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -123,9 +65,14 @@ class AsyncConnection:
         return self._conversation.protocol.hello_reply
 
     @property
+    def peer(self) -> str:
+        """The server's address and port, or the path of its socket."""
+        return endpoint_text(self._link.peer)
+
+    @property
     def is_open(self) -> bool:
         """Whether commands can be sent."""
-        return self._conversation.is_open and not self._stream.is_closed
+        return self._link.is_open
 
     async def send(
         self,
@@ -139,12 +86,7 @@ class AsyncConnection:
     ) -> SendResult:
         """Send one message; see `AsyncClient.send`."""
         mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
-        return await self._send(mail, strict, smtputf8)
-
-    async def _send(self, mail: Mail, strict: bool, smtputf8: bool | None) -> SendResult:
-        begun = now()
-        result = await self._run(self._conversation.send(mail, strict=strict, smtputf8=smtputf8), mail.source)
-        return replace(result, duration_seconds=now() - begun)
+        return await self._link.send(mail, strict=strict, smtputf8=smtputf8)
 
     def transaction(
         self,
@@ -163,7 +105,8 @@ class AsyncConnection:
         """
         to = envelope(sender, recipients)
         transaction = self._conversation.transaction(to, strict=strict, smtputf8=smtputf8)
-        return _OpeningTransaction(self, transaction, to)
+        opening = self._link.run(transaction.open(None))
+        return _OpeningTransaction(opening, AsyncOpenTransaction(self._link, transaction, to, smtputf8))
 
     async def mail(
         self, sender: str | Mailbox, *, size: int | None = None, body: str | None = None, smtputf8: bool = False
@@ -173,7 +116,7 @@ class AsyncConnection:
         Raises:
             RefusedError, UnsupportedError, LocalProtocolError.
         """
-        return await self._run(self._conversation.mail(sender, size=size, body=body, smtputf8=smtputf8))
+        return await self._link.run(self._conversation.mail(sender, size=size, body=body, smtputf8=smtputf8))
 
     async def rcpt(self, recipient: str | Mailbox) -> Reply:
         """RCPT.
@@ -181,7 +124,7 @@ class AsyncConnection:
         Raises:
             RefusedError, LocalProtocolError.
         """
-        return await self._run(self._conversation.rcpt(recipient))
+        return await self._link.run(self._conversation.rcpt(recipient))
 
     async def data(self, body: "MessageSource", *, normalize_newlines: bool = False) -> Reply:
         """The content, behind MAIL and at least one RCPT; by BDAT where offered.
@@ -190,7 +133,7 @@ class AsyncConnection:
             RefusedError, LocalProtocolError, TransportError.
         """
         source = Source(body, normalize_newlines=normalize_newlines)
-        return await self._run(self._conversation.data(source), source)
+        return await self._link.run(self._conversation.data(source), source)
 
     async def auth(self, auth: "Authentication", *, mechanisms: Sequence[str] | None = None) -> Reply:
         """Log in.
@@ -198,7 +141,7 @@ class AsyncConnection:
         Raises:
             AuthenticationError, UnsupportedError.
         """
-        return await self._run(self._conversation.auth(auth, mechanisms))
+        return await self._link.run(self._conversation.auth(auth, mechanisms))
 
     async def start_tls(self) -> TLSFacts:
         """STARTTLS, handshake, and a new hello.
@@ -206,7 +149,7 @@ class AsyncConnection:
         Raises:
             UnsupportedError, RefusedError, TLSError.
         """
-        return await self._run(self._conversation.start_tls())
+        return await self._link.run(self._conversation.start_tls())
 
     async def verify(self, address: str) -> Reply:
         """VRFY: 250, 251 and 252 are replies, not errors.
@@ -214,7 +157,7 @@ class AsyncConnection:
         Raises:
             RefusedError.
         """
-        return await self._run(self._conversation.verify(address))
+        return await self._link.run(self._conversation.verify(address))
 
     async def noop(self) -> Reply:
         """NOOP: a sign of life.
@@ -222,7 +165,7 @@ class AsyncConnection:
         Raises:
             RefusedError, TransportError.
         """
-        return await self._run(self._conversation.noop())
+        return await self._link.run(self._conversation.noop())
 
     async def reset(self) -> Reply:
         """RSET: give up the transaction.
@@ -230,18 +173,15 @@ class AsyncConnection:
         Raises:
             RefusedError, TransportError.
         """
-        return await self._run(self._conversation.reset())
+        return await self._link.run(self._conversation.reset())
 
     async def quit(self) -> None:
         """QUIT and close. Never an error; may be called again."""
-        if self.is_open:
-            await self._run(self._conversation.quit())
-        self.close()
+        await self._link.quit()
 
     def close(self) -> None:
         """Close without a word."""
-        self._conversation.protocol.connection_closed()
-        self._stream.close()
+        self._link.close()
 
     async def __aenter__(self) -> "Self":
         return self
@@ -261,7 +201,10 @@ class _Opening:
         self._connection: AsyncConnection | None = None
 
     def __await__(self) -> Generator[Any, None, AsyncConnection]:
-        return self._cls._open(self._settings).__await__()
+        return self._open().__await__()
+
+    async def _open(self) -> AsyncConnection:
+        return self._cls(await AsyncLink.open(self._settings))
 
     async def __aenter__(self) -> AsyncConnection:
         self._connection = await self
@@ -278,58 +221,66 @@ class AsyncOpenTransaction:
     """A transaction whose recipients are known and whose content is not sent yet.
 
     Leaving its `with` block without `send` gives it up (RSET).
+
+    Attributes:
+        accepted, refused: by address; what RCPT was answered, and after `send` the verdict.
     """
 
-    def __init__(self, connection: AsyncConnection, transaction: Transaction, envelope: Envelope) -> None:
-        self._connection = connection
+    def __init__(self, link: AsyncLink, transaction: Transaction, envelope: Envelope, smtputf8: bool | None) -> None:
+        self._link = link
         self._transaction = transaction
         self._envelope = envelope
-        self._done = False
+        self._smtputf8 = smtputf8
         self.accepted = transaction.accepted
         self.refused = transaction.refused
 
     async def send(self, message: "MessageSource", *, normalize_newlines: bool = False) -> SendResult:
-        """Send the content to the accepted recipients; see `AsyncClient.send`."""
-        if self._done:
+        """Send the content to the accepted recipients; see `AsyncClient.send`.
+
+        LocalProtocolError and UnsupportedError at stage "body" or "mail" leave the transaction open.
+        """
+        if self._transaction.is_over:
             raise LocalProtocolError("this transaction is over", stage="data")
-        self._done = True
         source = Source(message, normalize_newlines=normalize_newlines)
-        connection = self._connection
-        flow = connection._conversation.send_open(self._transaction, source, self._envelope)
-        return await connection._run(flow, source)
+        conversation = self._link.conversation
+        flow = conversation.send_open(self._transaction, source, self._envelope, smtputf8=self._smtputf8)
+        return await self._link.run(flow, source)
 
     async def abandon(self) -> None:
         """Give it up; may be called again."""
-        if not self._done and self._connection.is_open:
-            self._done = True
-            await self._connection._run(self._transaction.abandon())
+        if not self._transaction.is_over and self._link.is_open:
+            await self._link.run(self._transaction.abandon())
+
+    async def __aenter__(self) -> "Self":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if error is None or isinstance(error, Exception):
+            await self.abandon()
+        elif not self._transaction.is_over:
+            self._link.close()  # cancelled: nothing is waited for
 
 
 class _OpeningTransaction:
     """A transaction nothing of which is sent yet."""
 
-    def __init__(self, connection: AsyncConnection, transaction: Transaction, to: Envelope) -> None:
-        self._connection = connection
-        self._transaction = transaction
-        self._envelope = to
-        self._open: AsyncOpenTransaction | None = None
+    def __init__(self, opening: Coroutine[Any, Any, None], opened: AsyncOpenTransaction) -> None:
+        self._opening = opening
+        self._opened = opened
 
     def __await__(self) -> Generator[Any, None, AsyncOpenTransaction]:
-        return self._start().__await__()
-
-    async def _start(self) -> AsyncOpenTransaction:
-        await self._connection._run(self._transaction.open(None))
-        return AsyncOpenTransaction(self._connection, self._transaction, self._envelope)
+        yield from self._opening.__await__()
+        return self._opened
 
     async def __aenter__(self) -> AsyncOpenTransaction:
-        self._open = await self
-        return self._open
+        return await self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        if self._open is not None:
-            await self._open.abandon()
+        await self._opened.__aexit__(kind, error, tb)
 
 
 class AsyncClient:
@@ -340,9 +291,10 @@ class AsyncClient:
         options: fields of `ClientSettings`, on top.
     """
 
-    def __init__(self, url: str | ClientSettings, **options: Any) -> None:
+    def __init__(self, url: str | ClientSettings, **options: Unpack[ClientOptions]) -> None:
         self.settings = settings_for(url, **options)
-        self._policy: PoolPolicy[AsyncConnection] = PoolPolicy(self.settings.limits)
+        self._policy: PoolPolicy[AsyncLink] = PoolPolicy(self.settings.limits)
+        self._opening_settings = self.settings
         self._waiters: deque[asyncio.Future[None]] = deque()
         self.is_closed = False
 
@@ -375,36 +327,36 @@ class AsyncClient:
             TransportError, RemoteProtocolError: at stage "final" it is not known whether it was delivered.
         """
         mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
-        connection = await self._acquire()
+        link = await self._acquire()
         try:
-            return await connection._send(mail, strict, smtputf8)
+            return await link.send(mail, strict=strict, smtputf8=smtputf8)
         except SMTPXError as error:
-            if not connection._conversation.may_repeat(mail, error):
+            self._opening_settings = after_error(self._opening_settings, error)
+            if not link.conversation.may_repeat(mail, error):
                 raise
         finally:
-            await self._release(connection)
-        connection = await self._acquire(fresh=True)
+            await self._release(link)
+        link = await self._acquire(fresh=True)
         try:
-            return await connection._send(mail, strict, smtputf8)
+            return await link.send(mail, strict=strict, smtputf8=smtputf8)
         finally:
-            await self._release(connection)
+            await self._release(link)
 
-    async def _acquire(self, *, fresh: bool = False) -> AsyncConnection:
-        if fresh:
-            for idle in self._policy.drain():
-                idle.close()
+    async def _acquire(self, *, fresh: bool = False) -> AsyncLink:
+        """A connection to use. With `fresh` the idle ones, which are as old as one that just broke, go first."""
+        for idle in self._policy.drain() if fresh else ():
+            await idle.leave()
         while True:
             if self.is_closed:
                 raise LocalProtocolError("this client is closed")
             decision = self._policy.acquire(now())
             for expired in decision.expired:
-                await expired.quit()
+                await expired.leave()
             if decision.connection is not None:
                 return decision.connection
             if decision.may_open:
                 return await self._open()
-            if not decision.expired:
-                await self._wait()
+            await self._wait()
 
     async def _wait(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -426,27 +378,27 @@ class AsyncClient:
                 waiter.set_result(None)
                 return
 
-    async def _open(self) -> AsyncConnection:
+    async def _open(self) -> AsyncLink:
         try:
-            return await AsyncConnection.open(self.settings)
+            return await AsyncLink.open(self._opening_settings)
         except BaseException:
             await self._release(None)
             raise
 
-    async def _release(self, connection: AsyncConnection | None) -> None:
-        reusable = connection is not None and connection._conversation.is_reusable and not self.is_closed
-        kept = self._policy.release(connection, now(), reusable=reusable)
+    async def _release(self, link: AsyncLink | None) -> None:
+        reusable = link is not None and link.conversation.is_reusable and not self.is_closed
+        kept = self._policy.release(link, now(), reusable=reusable)
         self._wake()
-        if connection is not None and not kept:
-            await connection.quit()
+        if link is not None and not kept:
+            await link.quit()
 
     async def close(self) -> None:
         """Say QUIT on idle connections; those in use end with their message. May be called again."""
         self.is_closed = True
         while self._waiters:
             self._wake()
-        for connection in self._policy.drain():
-            await connection.quit()
+        for link in self._policy.drain():
+            await link.quit()
 
     async def __aenter__(self) -> "Self":
         return self

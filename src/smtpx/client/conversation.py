@@ -1,31 +1,53 @@
 """What a connection can do, as flows: everything both colours share. The faces only drive these."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 from smtpx.client.mail import Mail, Source, mailbox
 from smtpx.client.settings import ClientSettings
-from smtpx.errors import ConnectionLost, LocalProtocolError, RefusedError, SMTPXError, TLSError, TransportError, UnsupportedError
-from smtpx.flows.exchange import command, expect_quiet, quit_session, read_answer, write
+from smtpx.errors import (
+    ConnectionLost,
+    LocalProtocolError,
+    RefusedError,
+    SMTPXError,
+    TLSError,
+    TransportError,
+    UnsupportedError,
+)
+from smtpx.extensions.body_types import BODY
+from smtpx.extensions.size import SIZE
+from smtpx.extensions.smtputf8 import UTF8
+from smtpx.flows.exchange import command, expect_quiet, leave, quit_session, read_answer, write
 from smtpx.flows.outcome import SendResult
-from smtpx.flows.session import Security, SessionPlan, authenticate, open_session, say_hello, start_tls
-from smtpx.flows.steps import Close, Flow
+from smtpx.flows.plan import sendable
+from smtpx.flows.session import (
+    Authentication,
+    Security,
+    SessionPlan,
+    authenticate,
+    open_session,
+    say_hello,
+    start_tls,
+)
+from smtpx.flows.steps import Flow
 from smtpx.flows.transaction import Envelope, Transaction, TransactionOptions
 from smtpx.net.targets import hello_name_for, is_local_peer
 from smtpx.protocol import replies
 from smtpx.protocol.client import Answer, ClientProtocol
 from smtpx.protocol.facts import TLSFacts
-from smtpx.protocol.phases import Phase
 from smtpx.wire.address import NULL_SENDER, Mailbox
+from smtpx.wire.params import Param
 from smtpx.wire.reply import Reply
+from smtpx.wire.syntax import WireError
 
-__all__ = ["Conversation", "may_fall_back"]
+__all__ = ["Conversation", "check_idle", "may_fall_back"]
 
 
 def may_fall_back(settings: ClientSettings, error: SMTPXError, *, local: bool) -> bool:
     """Whether an opportunistic connection whose handshake broke may be tried again in clear (RFC 7435)."""
-    broken = isinstance(error, TLSError | ConnectionLost) and error.stage in ("starttls", None)
-    return settings.security is Security.OPPORTUNISTIC and broken and (settings.auth is None or local or not settings.verify)
+    broken = isinstance(error, TLSError | ConnectionLost) and error.stage == "starttls"
+    no_secrets = settings.auth is None or local or not settings.verify
+    return settings.security is Security.OPPORTUNISTIC and broken and no_secrets
 
 
 class Conversation:
@@ -34,21 +56,28 @@ class Conversation:
     Args:
         local, peer: the socket's two names.
         tls: facts, when TLS began with the connection.
+
+    Attributes:
+        is_local: nobody can listen on the way to the server.
+        messages: how many were begun on this connection.
     """
 
-    def __init__(self, settings: ClientSettings, local: Any, peer: Any, tls: TLSFacts | None) -> None:
+    def __init__(self, settings: ClientSettings, local: object, peer: object, tls: TLSFacts | None) -> None:
         self.settings = settings
         self.protocol = ClientProtocol(dialect=settings.dialect, limits=settings.protocol_limits, tls=tls)
+        # A dialler of the caller's may end in a proxy on this host; then only the target tells.
+        self.is_local = is_local_peer(peer) and (settings.connect is None or settings.target.is_local)
         self.messages = 0
-        self._recipients: list[tuple[Mailbox, Reply]] = []  # accepted one by one
-        self.committed = False  # octets left that may have completed a message
-        trusted = is_local_peer(peer) or not settings.verify
+        self._last: Transaction | None = None
+        self._taken: list[tuple[Mailbox, Reply]] = []  # recipients accepted one by one
+        self._sender = NULL_SENDER
+        self._uses_utf8 = False
         self._plan = SessionPlan(
             hello_name=settings.hello_name or hello_name_for(local),
             security=settings.security,
             auth=settings.auth,
             auth_mechanisms=settings.auth_mechanisms,
-            trusted_path=trusted,
+            trusted_path=self.is_local or not settings.verify,
             host=settings.target.host,
             port=settings.target.port,
             timeouts=settings.timeouts,
@@ -63,15 +92,21 @@ class Conversation:
     @property
     def is_open(self) -> bool:
         """Whether the connection is of any use."""
-        return self.protocol.phase is not Phase.CLOSED
+        return not self.protocol.is_closed
+
+    @property
+    def is_spoilt(self) -> bool:
+        """Whether a flow that failed left the connection in a state that can't be used."""
+        return self.protocol.is_closed or self.protocol.owes > 0
 
     def start(self) -> Flow[None]:
         """Greeting to READY."""
         yield from open_session(self.protocol, self._plan)
 
-    def _options(self, *, strict: bool = False, smtputf8: bool | None = None) -> TransactionOptions:
+    def transaction(self, envelope: Envelope, *, strict: bool = False, smtputf8: bool | None = None) -> Transaction:
+        """A transaction, nothing of it sent yet."""
         settings = self.settings
-        return TransactionOptions(
+        options = TransactionOptions(
             extensions=settings.extensions,
             timeouts=settings.timeouts,
             pipelining=settings.pipelining,
@@ -79,100 +114,98 @@ class Conversation:
             strict=strict,
             smtputf8=smtputf8,
         )
-
-    def transaction(self, envelope: Envelope, *, strict: bool, smtputf8: bool | None) -> Transaction:
-        """A transaction, nothing of it sent yet."""
-        return Transaction(self.protocol, envelope, self._options(strict=strict, smtputf8=smtputf8))
+        return Transaction(self.protocol, envelope, options)
 
     def send(self, mail: Mail, *, strict: bool, smtputf8: bool | None) -> Flow[SendResult]:
         """One whole message."""
-        transaction = self.transaction(mail.envelope, strict=strict, smtputf8=smtputf8)
-        content = mail.source.content(self.protocol.capabilities, utf8=not _is_ascii(mail.envelope))
-        self.committed = False
+        transaction = self._last = self.transaction(mail.envelope, strict=strict, smtputf8=smtputf8)
         self.messages += 1
-        try:
-            return (yield from transaction.deliver(content))
-        finally:
-            self.committed = transaction.committed
+        content = mail.source.content(self.protocol.capabilities, utf8=_wants_utf8(mail.envelope, smtputf8))
+        return (yield from transaction.deliver(content))
 
-    def send_open(self, transaction: Transaction, source: Source, envelope: Envelope) -> Flow[SendResult]:
+    def send_open(
+        self, transaction: Transaction, source: Source, envelope: Envelope, *, smtputf8: bool | None = None
+    ) -> Flow[SendResult]:
         """The content for a transaction that is open."""
+        content = source.content(self.protocol.capabilities, utf8=_wants_utf8(envelope, smtputf8))
         self.messages += 1
-        content = source.content(self.protocol.capabilities, utf8=not _is_ascii(envelope))
         return (yield from transaction.send(content))
 
     def may_repeat(self, mail: Mail, error: SMTPXError) -> bool:
         """Whether a message that failed on a used connection may go over a new one: nobody can have got it yet."""
+        last = self._last
+        if last is None or self.messages < 2 or not self.protocol.is_closed:
+            return False
+        if not last.has_begun:  # the connection was bad before anything was said
+            return True
         gone = isinstance(error, TransportError) or (isinstance(error, RefusedError) and error.reply.code == 421)
-        return gone and not self.committed and mail.source.can_repeat and self.messages > 1
+        return gone and not last.committed and mail.source.can_repeat
 
     # Single commands -------------------------------------------------------------------------------------------------
 
     def _command(self, verb: str, argument: str | None = None) -> Flow[Reply]:
-        answer = yield from command(self.protocol, self.settings.timeouts, verb, argument)
-        return self._accepted(answer)
+        yield from expect_quiet(self.protocol, verb.lower())
+        return _accepted((yield from command(self.protocol, self.settings.timeouts, verb, argument)))
 
-    def _accepted(self, answer: Answer) -> Reply:
-        if answer.reply.code == 421:
-            self.protocol.connection_closed()
-        if not answer.is_positive:
-            raise answer.refusal()
-        return answer.reply
-
-    def mail(self, sender: Any, *, size: int | None, body: str | None, smtputf8: bool) -> Flow[Reply]:
+    def mail(
+        self, sender: str | Mailbox, *, size: int | None = None, body: str | None = None, smtputf8: bool = False
+    ) -> Flow[Reply]:
         """MAIL, with parameters for extensions that are offered."""
         path = mailbox(sender, "mail")
-        capabilities = self.protocol.capabilities
-        words = [f"FROM:{(path if smtputf8 else path.to_ascii_domain()).to_path()}"]
-        for keyword, word in (("SIZE", size is not None and f"SIZE={size}"), ("8BITMIME", body and f"BODY={body}"), ("SMTPUTF8", smtputf8 and "SMTPUTF8")):
-            if word:
-                _require(keyword in capabilities, keyword)
-                words.append(word)
-        yield from expect_quiet(self.protocol)
-        self._recipients = []
-        return (yield from self._command("MAIL", " ".join(words)))
+        words = [f"FROM:{self._path(path, smtputf8)}"]
+        words += self._word(SIZE, "SIZE", None if size is None else str(size))
+        words += self._word(BODY, "8BITMIME", body)
+        if smtputf8:
+            self._require("SMTPUTF8")
+            words.append(UTF8.to_wire(True))
+        reply = yield from self._command("MAIL", " ".join(words))
+        self._taken, self._sender, self._uses_utf8 = [], path, smtputf8
+        return reply
 
-    def rcpt(self, recipient: Any) -> Flow[Reply]:
+    def rcpt(self, recipient: str | Mailbox) -> Flow[Reply]:
         """RCPT."""
-        path = mailbox(recipient, "rcpt")
-        octets = self.protocol.command("RCPT", f"TO:{path.to_path()}", recipient=str(path))
+        mailbox_ = mailbox(recipient, "rcpt")
+        path = self._path(mailbox_, self._uses_utf8)
+        yield from expect_quiet(self.protocol, "rcpt")
+        octets = self.protocol.command("RCPT", f"TO:{path}", recipient=str(mailbox_))
         yield from write(self.protocol, self.settings.timeouts, octets)
-        reply = self._accepted((yield from read_answer(self.protocol, self.settings.timeouts)))
-        self._recipients.append((path, reply))
+        reply = _accepted((yield from read_answer(self.protocol, self.settings.timeouts)))
+        self._taken.append((mailbox_, reply))
         return reply
 
     def data(self, source: Source) -> Flow[Reply]:
         """The content for the recipients that `rcpt` found accepted."""
-        recipients = tuple(path for path, _ in self._recipients)
-        transaction = self.transaction(Envelope(NULL_SENDER, recipients), strict=False, smtputf8=None)
-        transaction.adopt([(str(path), reply) for path, reply in self._recipients])
-        result = yield from self.send_open(transaction, source, Envelope(NULL_SENDER, recipients))
+        envelope = Envelope(self._sender, tuple(path for path, _ in self._taken))
+        transaction = self.transaction(envelope)
+        transaction.adopt([(str(path), reply) for path, reply in self._taken], uses_utf8=self._uses_utf8)
+        try:
+            result = yield from self.send_open(transaction, source, envelope)
+        finally:
+            if not self.protocol.in_transaction:
+                self._taken = []
         return result.reply or replies.MESSAGE_OK
 
     def start_tls(self) -> Flow[TLSFacts]:
         """STARTTLS and a new hello."""
-        _require("STARTTLS" in self.protocol.capabilities, "STARTTLS")
+        self._require("STARTTLS")
+        yield from expect_quiet(self.protocol, "starttls")
         tls = yield from start_tls(self.protocol, self._plan)
         yield from say_hello(self.protocol, self._plan)
         return tls
 
-    def auth(self, auth: Any, mechanisms: Sequence[str] | None) -> Flow[Reply]:
+    def auth(self, auth: Authentication, mechanisms: Sequence[str] | None) -> Flow[Reply]:
         """AUTH with credentials of the caller's choice."""
-        plan = self._plan
-        chosen = SessionPlan(
-            hello_name=plan.hello_name,
-            auth=auth,
-            auth_mechanisms=mechanisms,
-            trusted_path=plan.trusted_path,
-            host=plan.host,
-            port=plan.port,
-            timeouts=plan.timeouts,
-        )
-        return (yield from authenticate(self.protocol, chosen)).reply
+        yield from expect_quiet(self.protocol, "auth")
+        plan = replace(self._plan, auth=auth, auth_mechanisms=mechanisms)
+        return (yield from authenticate(self.protocol, plan)).reply
 
     def verify(self, address: str) -> Flow[Reply]:
         """VRFY; 250, 251 and 252 are all answers."""
-        return (yield from self._command("VRFY", str(mailbox(address, "verify"))))
+        path = mailbox(address, "verify")
+        if not path.is_ascii:
+            self._require("SMTPUTF8")
+            return (yield from self._command("VRFY", f"{path} SMTPUTF8"))  # RFC 6531 3.7.4.2
+        return (yield from self._command("VRFY", str(path)))
 
     def noop(self) -> Flow[Reply]:
         """NOOP."""
@@ -186,26 +219,51 @@ class Conversation:
         """QUIT and close; never an error."""
         yield from quit_session(self.protocol, self.settings.timeouts)
 
-    def close(self) -> Flow[None]:
-        """Close without a word."""
-        self.protocol.connection_closed()
-        yield Close()
+    def leave(self) -> Flow[None]:
+        """QUIT without waiting for the reply, and close; never an error."""
+        yield from leave(self.protocol)
+
+    def _path(self, path: Mailbox, smtputf8: bool) -> str:
+        if smtputf8:
+            return path.to_path()
+        if not path.local_part.isascii():
+            text = "an address that is not ASCII needs mail(..., smtputf8=True)"
+            raise UnsupportedError(text, keyword="SMTPUTF8")
+        return sendable(path).to_path()
+
+    def _word(self, param: Param[object] | Param[int] | Param[str], keyword: str, text: str | None) -> list[str]:
+        if text is None:
+            return []
+        try:
+            param.parse(text)
+        except WireError as error:
+            raise LocalProtocolError(error.detail, stage="mail") from None
+        self._require(keyword)
+        return [f"{param.keyword}={text}"]
+
+    def _require(self, keyword: str) -> None:
+        if keyword not in self.protocol.capabilities:
+            raise UnsupportedError(f"the server offers no {keyword}", keyword=keyword)
 
 
-def _is_ascii(envelope: Envelope) -> bool:
-    return all(each.is_ascii for each in (envelope.sender, *envelope.recipients))
+def _accepted(answer: Answer) -> Reply:
+    if not answer.is_positive:
+        raise answer.refusal()
+    return answer.reply
 
 
-def _require(offered: bool, keyword: str) -> None:
-    if not offered:
-        raise UnsupportedError(f"the server offers no {keyword}", keyword=keyword)
+def _wants_utf8(envelope: Envelope, smtputf8: bool | None) -> bool:
+    """Whether header fields may be UTF-8: only where SMTPUTF8 will be asked for anyway (RFC 6531 3.2)."""
+    return envelope.needs_utf8 if smtputf8 is None else smtputf8
 
 
-def check_idle(busy: bool) -> None:
-    """A connection does one thing at a time.
+def check_idle(busy: bool, is_open: bool) -> None:
+    """A connection does one thing at a time, until it is closed.
 
     Raises:
-        LocalProtocolError: if it is doing something already.
+        LocalProtocolError: if it is doing something already, or can do nothing more.
     """
     if busy:
         raise LocalProtocolError("this connection is in use; a Client may be shared")
+    if not is_open:
+        raise LocalProtocolError("this connection is closed")

@@ -1,8 +1,7 @@
 """What a caller hands over, made into an envelope and content."""
 
-import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from smtpx.errors import LocalProtocolError
 from smtpx.flows.content import Content, Scan
@@ -13,13 +12,12 @@ from smtpx.wire.syntax import WireError
 
 if TYPE_CHECKING:
     from email.message import Message as EmailMessage
-    from typing import TypeAlias
 
     MessageSource: TypeAlias = (
         bytes | bytearray | memoryview | EmailMessage[Any, Any] | BinaryIO | Iterable[bytes] | AsyncIterable[bytes]
     )
 
-__all__ = ["Mail", "Source", "envelope", "mailbox"]
+__all__ = ["Mail", "Source", "envelope", "mailbox", "octets_of"]
 
 _CHUNK = 262_144
 
@@ -30,12 +28,12 @@ def mailbox(address: "str | Mailbox", stage: str) -> Mailbox:
     Raises:
         LocalProtocolError: naming the address and what is wrong with it.
     """
-    if isinstance(address, Mailbox):
-        return address
-    if address in ("", "<>") and stage == "mail":
+    if address in ("", "<>", NULL_SENDER) and stage == "mail":
         return NULL_SENDER
+    if isinstance(address, Mailbox) and not address.domain and address.local_part.lower() == "postmaster":
+        return address  # RFC 5321 4.1.1.3: the one recipient without a domain
     try:
-        return Mailbox.parse(address)
+        return Mailbox.parse(str(address))  # a Mailbox made by hand may hold anything
     except WireError as error:
         raise LocalProtocolError(error.detail, stage=stage) from None
 
@@ -45,25 +43,26 @@ class Mail:
 
     Raises:
         LocalProtocolError: for bad addresses, missing sender or recipients.
+        TypeError: for a message of a kind that can't be sent.
     """
 
     def __init__(
         self,
-        message: Any,
-        sender: "str | Mailbox | None",
-        recipients: "Sequence[str | Mailbox] | str | None",
+        message: object,
+        sender: "_Sender",
+        recipients: "_Recipients",
         *,
         normalize_newlines: bool = False,
     ) -> None:
+        self.source = Source(message, normalize_newlines=normalize_newlines)
         if _is_message_object(message) and (sender is None or recipients is None):
-            sender, recipients = _from_header(message, sender, recipients)
+            sender, recipients = _from_header(cast("EmailMessage[Any, Any]", message), sender, recipients)
         if sender is None or recipients is None:
             raise LocalProtocolError("sender and recipients are needed: octets don't tell them", stage="mail")
         self.envelope = envelope(sender, recipients)
-        self.source = Source(message, normalize_newlines=normalize_newlines)
 
 
-def envelope(sender: "str | Mailbox", recipients: "Sequence[str | Mailbox] | str") -> Envelope:
+def envelope(sender: "str | Mailbox", recipients: "Sequence[str | Mailbox] | str | Mailbox") -> Envelope:
     """An envelope from what the caller gave.
 
     Raises:
@@ -75,7 +74,9 @@ def envelope(sender: "str | Mailbox", recipients: "Sequence[str | Mailbox] | str
     return Envelope(mailbox(sender, "mail"), tuple(mailbox(each, "rcpt") for each in listed))
 
 
-def _from_header(message: Any, sender: Any, recipients: Any) -> tuple[Any, Any]:
+def _from_header(
+    message: "EmailMessage[Any, Any]", sender: "_Sender", recipients: "_Recipients"
+) -> "tuple[_Sender, _Recipients]":
     from smtpx.message.flatten import envelope_of
 
     try:
@@ -86,87 +87,115 @@ def _from_header(message: Any, sender: Any, recipients: Any) -> tuple[Any, Any]:
 
 
 class Source:
-    """Where a message's content comes from."""
+    """Where a message's content comes from.
 
-    def __init__(self, message: Any, *, normalize_newlines: bool = False) -> None:
-        self._message = message
+    Raises:
+        TypeError: if the message is of a kind that can't be sent.
+    """
+
+    def __init__(self, message: object, *, normalize_newlines: bool = False) -> None:
+        self._message: Any = message
         self._normalize = normalize_newlines
         self._file_start: int | None = None
+        self._scanned: Content | None = None
+        self._is_octets = isinstance(message, bytes | bytearray | memoryview)
         self._is_object = _is_message_object(message)
+        self.is_file = not self._is_object and hasattr(message, "read")
+        self._is_async = hasattr(message, "__aiter__")
+        iterable = self._is_async or (hasattr(message, "__iter__") and not isinstance(message, str))
+        if not (self._is_octets or self._is_object or self.is_file or iterable):
+            kinds = "bytes, a message object, a binary file or an iterator of bytes"
+            raise TypeError(f"a message is {kinds}, not {_kind_of(message)}")
 
     @property
     def can_repeat(self) -> bool:
         """Whether the content can be sent a second time."""
-        return isinstance(self._message, bytes | bytearray | memoryview) or self._is_object or self._file_start is not None
+        return self._is_octets or self._is_object or self._file_start is not None
 
     def content(self, capabilities: Capabilities, *, utf8: bool) -> Content:
         """The content, as far as it can be had without waiting for an iterator.
 
         Args:
-            utf8: whether addresses need SMTPUTF8, so that header fields may be UTF-8 as well.
+            utf8: whether header fields of a message object may be UTF-8.
 
         Raises:
-            LocalProtocolError: for a CR or LF that stands alone.
-            TypeError: if the message is of a kind that can't be sent.
+            LocalProtocolError: for a CR or LF that stands alone, or a message object that can't be written.
         """
-        message = self._message
-        if isinstance(message, bytes | bytearray | memoryview):
-            return Content.of(bytes(message), normalize_newlines=self._normalize)
+        if self._is_octets:
+            return Content.of(bytes(self._message), normalize_newlines=self._normalize)
         if self._is_object:
-            from smtpx.message.flatten import flatten
+            return self._flat(eight_bit="8BITMIME" in capabilities, utf8=utf8 and "SMTPUTF8" in capabilities)
+        if self.is_file:
+            content = self.scan()
+            if self._file_start is not None:
+                self._message.seek(self._file_start)
+            return content
+        return Content(None, repair=self._normalize)
 
-            octets = flatten(message, eight_bit="8BITMIME" in capabilities, utf8=utf8 and "SMTPUTF8" in capabilities)
-            return Content.of(octets, normalize_newlines=True)
-        if hasattr(message, "read"):
-            return self._scan_file(message)
-        if isinstance(message, Iterable | AsyncIterable) and not isinstance(message, str):
-            return Content(None, repair=self._normalize)
-        kinds = "bytes, a message object, a binary file or an iterator of bytes"
-        raise TypeError(f"a message is {kinds}, not {type(message).__name__}")
+    def _flat(self, *, eight_bit: bool, utf8: bool) -> Content:
+        from smtpx.message.flatten import flatten
 
-    def _scan_file(self, file: BinaryIO) -> Content:
-        """A file that can be read twice is looked through first: what is wrong with it shows before MAIL."""
         try:
-            self._file_start = start = file.tell() if self._file_start is None else self._file_start
-            file.seek(start, os.SEEK_SET)
+            octets = flatten(self._message, eight_bit=eight_bit, utf8=utf8)
+        except ValueError as error:
+            raise LocalProtocolError(str(error), stage="body") from error
+        return Content.of(octets, normalize_newlines=True)
+
+    def scan(self) -> Content:
+        """Look through a file that can be read twice: what is wrong with it shows before MAIL. Done once."""
+        if self._scanned is not None:
+            return self._scanned
+        file = self._message
+        try:
+            start: int = file.tell()
+            file.seek(start)
         except (OSError, AttributeError, ValueError):
             return Content(None, repair=self._normalize)
         scan = Scan(normalize_newlines=self._normalize)
-        while piece := file.read(_CHUNK):
-            scan.feed(_octets(piece))
-        file.seek(start, os.SEEK_SET)
-        return scan.content(None)
+        for piece in self._read_file():
+            scan.feed(piece)
+        self._file_start, self._scanned = start, scan.content(None)
+        return self._scanned
 
     def chunks(self) -> Iterator[bytes]:
-        """The content in pieces, for a blocking driver."""
-        if hasattr(self._message, "read"):
-            while piece := self._message.read(_CHUNK):
-                yield _octets(piece)
-        elif isinstance(self._message, AsyncIterable):
+        """The content in pieces, for a blocking driver.
+
+        Raises:
+            TypeError: for an async iterator.
+        """
+        if self.is_file:
+            return self._read_file()
+        if self._is_async:
             raise TypeError("an async iterator needs the async client")
-        else:
-            for piece in cast("Iterable[bytes]", self._message):
-                yield _octets(piece)
+        return map(octets_of, cast("Iterable[object]", self._message))
 
-    async def achunks(self) -> AsyncIterator[bytes]:
-        """The content in pieces, for an awaiting driver. Files are read in a thread."""
-        if isinstance(self._message, AsyncIterable):
-            async for piece in cast("AsyncIterable[bytes]", self._message):
-                yield _octets(piece)
-            return
-        import asyncio
+    def async_chunks(self) -> AsyncIterable[object] | None:
+        """What an async iterator gives, unchecked; None for every other kind."""
+        return cast("AsyncIterable[object]", self._message) if self._is_async else None
 
-        pieces = self.chunks()
-        read_file = hasattr(self._message, "read")
-        while (piece := await asyncio.to_thread(next, pieces, None) if read_file else next(pieces, None)) is not None:
+    def _read_file(self) -> Iterator[bytes]:
+        while piece := octets_of(self._message.read(_CHUNK)):
             yield piece
 
 
-def _is_message_object(message: Any) -> bool:
+_Sender: TypeAlias = "str | Mailbox | None"
+_Recipients: TypeAlias = "Sequence[str | Mailbox] | str | Mailbox | None"
+
+
+def _is_message_object(message: object) -> bool:
     return hasattr(message, "get_all") and hasattr(message, "policy")
 
 
-def _octets(piece: Any) -> bytes:
+def octets_of(piece: object) -> bytes:
+    """A piece of content as bytes.
+
+    Raises:
+        TypeError: if it is none.
+    """
     if isinstance(piece, bytes | bytearray | memoryview):
-        return bytes(piece)
-    raise TypeError(f"content comes in bytes, not {type(piece).__name__}")
+        return bytes(cast("bytes", piece))
+    raise TypeError(f"content comes in bytes, not {_kind_of(piece)}")
+
+
+def _kind_of(value: object) -> str:
+    return type(value).__name__

@@ -1,11 +1,13 @@
 """Which connection a message goes over: decisions only, with the clock passed in."""
 
 from collections import deque
+from dataclasses import replace
 from typing import Generic, TypeVar
 
-from smtpx.client.settings import Limits
+from smtpx.client.settings import ClientSettings, Limits
+from smtpx.errors import RemoteProtocolError, SMTPXError
 
-__all__ = ["Decision", "PoolPolicy"]
+__all__ = ["Decision", "PoolPolicy", "after_error"]
 
 C = TypeVar("C")
 
@@ -65,3 +67,8 @@ class PoolPolicy(Generic[C]):
             expired.append(self._idle.popleft()[0])
         self._open -= len(expired)
         return expired
+
+
+def after_error(settings: ClientSettings, error: SMTPXError) -> ClientSettings:
+    """How later connections are made: a server that broke the protocol may not be up to command groups."""
+    return replace(settings, pipelining=False) if isinstance(error, RemoteProtocolError) else settings

@@ -1,12 +1,13 @@
 """What a client is told: by URL, by keyword arguments, or both (RFC 6186's services, RFC 8314's ports)."""
 
 import difflib
-import ssl
-from collections.abc import Callable, Mapping, Sequence
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from urllib.parse import parse_qsl, unquote
 
 from smtpx.errors import ConfigurationError
 from smtpx.extensions import STANDARD
@@ -14,13 +15,19 @@ from smtpx.flows.session import Authentication, Security
 from smtpx.flows.steps import Timeouts
 from smtpx.net.targets import Target
 from smtpx.protocol.dialect import LMTP, SMTP, Dialect
-from smtpx.protocol.extension import ExtensionSet
+from smtpx.protocol.extension import Extension, ExtensionSet
 from smtpx.protocol.limits import ClientLimits
 from smtpx.sasl import Password
 from smtpx.wire.address import ascii_domain
-from smtpx.wire.syntax import WireError
+from smtpx.wire.syntax import has_controls
 
-__all__ = ["ClientSettings", "Limits", "settings_for"]
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["ClientOptions", "ClientSettings", "Limits", "settings_for"]
+
+_PLACE = re.compile(r"(?:\[(?P<v6>[^][]+)\]|(?P<host>[^][:]+))(?::(?P<port>[0-9]{1,5}))?")
+_HOST = re.compile(r"[A-Za-z0-9_.\-\u00a1-\U0010ffff]+")
 
 _SCHEMES: Mapping[str, tuple[Security, Dialect, int]] = {
     "smtp": (Security.OPPORTUNISTIC, SMTP, 25),
@@ -58,7 +65,7 @@ class ClientSettings:
     Attributes:
         security: how the connection is protected; follows from the URL's scheme.
         auth: credentials, or None.
-        auth_mechanisms: names to narrow the choice of mechanism to.
+        auth_mechanisms: names to narrow the choice of mechanism to, best first.
         ssl_context: instead of the one made from `ca_file` and `verify`.
         verify: False switches certificate checks off and lets secrets travel anyway. For tests.
         hello_name: what we call ourselves; None: the host's full name, else an address literal.
@@ -75,11 +82,11 @@ class ClientSettings:
     dialect: Dialect = SMTP
     auth: Authentication | None = None
     auth_mechanisms: Sequence[str] | None = None
-    ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
+    ssl_context: "ssl.SSLContext | None" = field(default=None, repr=False)
     ca_file: str | Path | None = None
     verify: bool = True
     hello_name: str | None = None
-    connect: Callable[[Target, float], Any] | None = None
+    connect: Callable[[Target, float], object] | None = None
     timeout: float | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     limits: Limits = field(default_factory=Limits)
@@ -88,6 +95,43 @@ class ClientSettings:
     pipelining: bool = True
     chunking: bool = True
     trace: Callable[[str, bytes], None] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None and not self.timeout > 0:
+            raise ConfigurationError("timeout must be more than 0 seconds; None is for no limit")
+        if self.ssl_context is not None and self.ca_file is not None:
+            raise ConfigurationError("give ssl_context or ca_file: the context brings its own authorities")
+
+
+class ClientOptions(TypedDict, total=False):
+    """Keyword arguments wherever a URL is taken: the fields of `ClientSettings`, and shorthands.
+
+    `username` with `password` stand for `auth`, `local_address` for a field of `target`, `max_connections` for one of
+    `limits`; `extensions` may be any iterable.
+    """
+
+    target: Target
+    security: Security
+    dialect: Dialect
+    auth: Authentication | None
+    auth_mechanisms: Sequence[str] | None
+    ssl_context: "ssl.SSLContext | None"
+    ca_file: str | Path | None
+    verify: bool
+    hello_name: str | None
+    connect: Callable[[Target, float], object] | None
+    timeout: float | None
+    timeouts: Timeouts
+    limits: Limits
+    protocol_limits: ClientLimits
+    extensions: ExtensionSet | Iterable[Extension]
+    pipelining: bool
+    chunking: bool
+    trace: Callable[[str, bytes], None] | None
+    username: str
+    password: str
+    local_address: str | None
+    max_connections: int
 
 
 # Keys that may stand in a URL's query, with how their text is read.
@@ -100,82 +144,106 @@ _QUERY: Mapping[str, Callable[[str], Any]] = {
 }
 
 
-def settings_for(url: str | ClientSettings, **options: Any) -> ClientSettings:
+def settings_for(url: str | ClientSettings, **options: Unpack[ClientOptions]) -> ClientSettings:
     """Settings from a URL, with keyword arguments on top.
 
     Raises:
         ConfigurationError: naming what can't be understood, or contradicts itself. Never shows a password.
     """
     if isinstance(url, ClientSettings):
-        return _apply(url, options)
-    parts = urlsplit(url)
-    scheme = parts.scheme.lower()
+        return _apply(url, dict(options))
+    if has_controls(url) or " " in url:  # urlsplit drops some of them without a word
+        raise ConfigurationError("a URL has no spaces and control characters")
+    scheme, separator, rest = url.partition("://")
+    scheme = scheme.lower()
+    if not separator:
+        raise ConfigurationError("a URL begins with its scheme, as in smtp://mail.example.org")
     if scheme not in _SCHEMES:
-        raise ConfigurationError(f"unknown scheme {scheme or 'of nothing'!r}{_suggest(scheme, _SCHEMES)}")
+        raise ConfigurationError(f"unknown scheme {scheme!r}{_suggest(scheme, _SCHEMES)}")
     security, dialect, default_port = _SCHEMES[scheme]
-    settings = ClientSettings(
-        target=_target(scheme, parts, default_port), security=security, dialect=dialect, auth=_auth(parts)
-    )
-    return _apply(settings, {**_query(parts.query), **options})
+    _check_security(scheme, security, options.get("security", security))
+    rest, _, query = rest.partition("?")
+    authority, slash, path = rest.partition("/")
+    user, at, place = authority.rpartition("@")
+    if "#" in rest + query:
+        raise ConfigurationError("a URL of a mail server has no #fragment; in a password it is written %23")
+    target = _target(scheme, place, slash + path, default_port)
+    changes = {**_query(query), **options}
+    if at:
+        _take_user(changes, user)
+    return _apply(ClientSettings(target=target, security=security, dialect=dialect), changes)
 
 
-def _target(scheme: str, parts: Any, default_port: int) -> Target:
+def _check_security(scheme: str, implied: Security, wanted: Security) -> None:
+    if wanted is not implied and implied is not Security.OPPORTUNISTIC:
+        raise ConfigurationError(f"security={wanted.name} contradicts {scheme}://")
+
+
+def _target(scheme: str, place: str, path: str, default_port: int) -> Target:
     if scheme == "lmtp+unix":
-        path = unquote(parts.path)
-        if parts.hostname or not path:
+        if place or path in ("", "/"):
             raise ConfigurationError("lmtp+unix:// needs a path and no host: lmtp+unix:///run/lmtp.sock")
-        return Target(unix_path=path)
-    if parts.path not in ("", "/") or parts.fragment:
-        raise ConfigurationError("a URL of a mail server has no path")
-    try:
-        host, port = unquote(parts.hostname or ""), parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"bad port: {error}") from None
-    if not host or parts.netloc.endswith(":"):
-        raise ConfigurationError("the host is missing, or a port behind the colon")
-    if port == 0:
+        return Target(unix_path=unquote(path))
+    if path not in ("", "/"):
+        raise ConfigurationError("a URL of a mail server has no path; in a password a slash is written %2F")
+    match = _PLACE.fullmatch(place)
+    if match is None:
+        raise ConfigurationError("a server is given as host, host:port, [IPv6] or [IPv6]:port")
+    port = default_port if match["port"] is None else int(match["port"])
+    if not 1 <= port <= 65535:
         raise ConfigurationError("a port is a number from 1 to 65535")
-    if ":" not in host:
-        try:
-            ascii_domain(host)
-        except WireError as error:
-            raise ConfigurationError(error.detail) from None
-    return Target(host, port or default_port)
+    return Target(_host(unquote(match["v6"] or match["host"]), in_brackets=match["v6"] is not None), port)
 
 
-def _auth(parts: Any) -> Password | None:
-    if parts.username is None:
-        if parts.password is not None:
-            raise ConfigurationError("a password without a user name")
-        return None
+def _host(host: str, *, in_brackets: bool) -> str:
     try:
-        return Password(unquote(parts.username), unquote(parts.password or ""))
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from None
+        if in_brackets:
+            ipaddress.IPv6Address(host)  # with or without a %zone
+        elif _HOST.fullmatch(host) is None:
+            raise ValueError
+        else:
+            ascii_domain(host)
+    except ValueError:
+        raise ConfigurationError("the URL's host is neither a host name nor an IP address") from None
+    return host
+
+
+def _take_user(changes: dict[str, Any], user: str) -> None:
+    """User and password of a URL; the password may also come as an option, so that no URL has to hold it."""
+    if changes.get("auth") is not None or "username" in changes:
+        raise ConfigurationError("a user name in the URL and another in the options")
+    name, colon, password = user.partition(":")
+    changes["username"] = unquote(name)
+    if colon:
+        if "password" in changes:
+            raise ConfigurationError("a password in the URL and another in the options")
+        changes["password"] = unquote(password)
 
 
 def _query(query: str) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for key, text in parse_qsl(query, keep_blank_values=True):
         if key not in _QUERY:
-            raise ConfigurationError(f"unknown option {key!r} in the URL{_suggest(key, _QUERY)}")
+            # Only what looks like an option is shown: it could be a part of a password.
+            shown = repr(key) if key.isidentifier() else "something"
+            raise ConfigurationError(f"unknown option in the URL: {shown}{_suggest(key, _QUERY)}")
         try:
             options[key] = _QUERY[key](text)
         except ValueError:
-            raise ConfigurationError(f"option {key} in the URL: {text!r} is not a number") from None
+            raise ConfigurationError(f"option {key} in the URL is not a number") from None
     return options
 
 
-def _apply(settings: ClientSettings, options: Mapping[str, Any]) -> ClientSettings:
-    changes = dict(options)
-    known = {*ClientSettings.__dataclass_fields__, *_QUERY, "username", "password"}
+def _apply(settings: ClientSettings, changes: dict[str, Any]) -> ClientSettings:
+    known = ClientOptions.__annotations__
     for key in changes:
         if key not in known:
             raise ConfigurationError(f"unknown option {key!r}{_suggest(key, known)}")
     if "local_address" in changes:
         changes["target"] = replace(changes.get("target", settings.target), local_address=changes.pop("local_address"))
     if "max_connections" in changes:
-        changes["limits"] = replace(changes.get("limits", settings.limits), max_connections=changes.pop("max_connections"))
+        limits = changes.get("limits", settings.limits)
+        changes["limits"] = replace(limits, max_connections=changes.pop("max_connections"))
     if "username" in changes or "password" in changes:
         changes["auth"] = _credentials(changes)
     if "extensions" in changes and not isinstance(changes["extensions"], ExtensionSet):
@@ -193,6 +261,6 @@ def _credentials(changes: dict[str, Any]) -> Password:
         raise ConfigurationError(str(error)) from None
 
 
-def _suggest(word: str, known: Any) -> str:
+def _suggest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(sorted(known))}"

@@ -6,24 +6,18 @@ False
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Unpack
 
-from smtpx.client.conversation import Conversation, check_idle, may_fall_back
+from smtpx.client.link import Link
 from smtpx.client.mail import Mail, Source, envelope
-from smtpx.client.pool_policy import PoolPolicy
-from smtpx.client.settings import ClientSettings, settings_for
-from smtpx.errors import ConfigurationError, LocalProtocolError, SMTPXError
+from smtpx.client.pool_policy import Decision, PoolPolicy, after_error
+from smtpx.client.settings import ClientOptions, ClientSettings, settings_for
+from smtpx.errors import LocalProtocolError, SMTPXError
 from smtpx.flows.outcome import SendResult
-from smtpx.flows.session import Security
-from smtpx.flows.steps import Flow
 from smtpx.flows.transaction import Envelope, Transaction
-from smtpx.net.deadlines import Deadline, now
-from smtpx.net.drive import run
-from smtpx.net.sockets import SocketStream, connect
-from smtpx.net.targets import is_local_peer
-from smtpx.net.trace import mask_auth
+from smtpx.net.deadlines import now
+from smtpx.net.targets import endpoint_text
 from smtpx.protocol.capabilities import Capabilities
 from smtpx.protocol.facts import TLSFacts
 from smtpx.wire.address import Mailbox
@@ -37,8 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "Connection", "OpenTransaction", "send"]
 
-T = TypeVar("T")
-
 
 class Connection:
     """One connection to a server, step by step. Not to be shared between threads: `Client` is.
@@ -46,68 +38,19 @@ class Connection:
     Made by `open`; closed by `quit` or at the end of a `with` block.
     """
 
-    def __init__(self, conversation: Conversation, stream: SocketStream) -> None:
-        self._conversation = conversation
-        self._stream = stream
-        self._busy = False
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._conversation = link.conversation
 
     @classmethod
-    def open(cls, url: str | ClientSettings, **options: Any) -> "Connection":
+    def open(cls, url: str | ClientSettings, **options: Unpack[ClientOptions]) -> "Connection":
         """Connect, say hello, start TLS and log in, as URL and options say.
 
         Raises:
             ConfigurationError, ConnectError, RefusedError, UnsupportedError, TLSError, AuthenticationError,
             DeadlineError, ConnectionLost, RemoteProtocolError.
         """
-        settings = settings_for(url, **options)
-        deadline = Deadline(settings.timeout)
-        try:
-            return cls._open(settings, deadline)
-        except SMTPXError as error:
-            if not may_fall_back(settings, error, local=settings.target.unix_path is not None):
-                raise
-        return cls._open(replace(settings, security=Security.NONE), deadline)
-
-    @classmethod
-    def _open(cls, settings: ClientSettings, deadline: Deadline) -> "Connection":
-        from smtpx.client.tls_policy import context_for
-
-        dial = settings.connect or connect
-        sock = dial(settings.target, deadline.limit(settings.timeouts.connect))
-        try:
-            stream = SocketStream(sock, lambda: context_for(settings, local=is_local_peer(stream.peer)), settings.target.tls_name)
-        except OSError as error:
-            sock.close()
-            raise ConfigurationError(f"the dialler gave a socket that is not connected: {error}") from error
-        if settings.trace is not None:
-            stream.trace = mask_auth(settings.trace)
-        try:
-            tls = None
-            if settings.security is Security.IMPLICIT:
-                tls = stream.start_tls(deadline.limit(settings.timeouts.tls))
-            connection = cls(Conversation(settings, stream.local, stream.peer, tls), stream)
-            connection._run(connection._conversation.start(), deadline=deadline)
-        except BaseException:
-            stream.close()
-            raise
-        return connection
-
-    def _run(self, flow: Flow[T], source: Source | None = None, deadline: Deadline | None = None) -> T:
-        check_idle(self._busy)
-        self._busy = True
-        conversation = self._conversation
-        try:
-            deadline = deadline or Deadline(conversation.settings.timeout)
-            return run(flow, self._stream, deadline, source.chunks() if source else iter(()))
-        except SMTPXError:
-            if not conversation.is_open or conversation.protocol.owes:
-                self.close()
-            raise
-        except BaseException:
-            self.close()  # a flow that did not finish: nobody knows where the server is
-            raise
-        finally:
-            self._busy = False
+        return cls(Link.open(settings_for(url, **options)))
 
     @property
     def capabilities(self) -> Capabilities:
@@ -125,9 +68,14 @@ class Connection:
         return self._conversation.protocol.hello_reply
 
     @property
+    def peer(self) -> str:
+        """The server's address and port, or the path of its socket."""
+        return endpoint_text(self._link.peer)
+
+    @property
     def is_open(self) -> bool:
         """Whether commands can be sent."""
-        return self._conversation.is_open and not self._stream.is_closed
+        return self._link.is_open
 
     def send(
         self,
@@ -141,12 +89,7 @@ class Connection:
     ) -> SendResult:
         """Send one message; see `Client.send`."""
         mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
-        return self._send(mail, strict, smtputf8)
-
-    def _send(self, mail: Mail, strict: bool, smtputf8: bool | None) -> SendResult:
-        begun = now()
-        result = self._run(self._conversation.send(mail, strict=strict, smtputf8=smtputf8), mail.source)
-        return replace(result, duration_seconds=now() - begun)
+        return self._link.send(mail, strict=strict, smtputf8=smtputf8)
 
     def transaction(
         self,
@@ -163,8 +106,8 @@ class Connection:
         """
         to = envelope(sender, recipients)
         transaction = self._conversation.transaction(to, strict=strict, smtputf8=smtputf8)
-        self._run(transaction.open(None))
-        return OpenTransaction(self, transaction, to)
+        self._link.run(transaction.open(None))
+        return OpenTransaction(self._link, transaction, to, smtputf8)
 
     def mail(
         self, sender: str | Mailbox, *, size: int | None = None, body: str | None = None, smtputf8: bool = False
@@ -174,7 +117,7 @@ class Connection:
         Raises:
             RefusedError, UnsupportedError, LocalProtocolError.
         """
-        return self._run(self._conversation.mail(sender, size=size, body=body, smtputf8=smtputf8))
+        return self._link.run(self._conversation.mail(sender, size=size, body=body, smtputf8=smtputf8))
 
     def rcpt(self, recipient: str | Mailbox) -> Reply:
         """RCPT.
@@ -182,7 +125,7 @@ class Connection:
         Raises:
             RefusedError, LocalProtocolError.
         """
-        return self._run(self._conversation.rcpt(recipient))
+        return self._link.run(self._conversation.rcpt(recipient))
 
     def data(self, body: "MessageSource", *, normalize_newlines: bool = False) -> Reply:
         """The content, behind MAIL and at least one RCPT; by BDAT where offered.
@@ -191,7 +134,7 @@ class Connection:
             RefusedError, LocalProtocolError, TransportError.
         """
         source = Source(body, normalize_newlines=normalize_newlines)
-        return self._run(self._conversation.data(source), source)
+        return self._link.run(self._conversation.data(source), source)
 
     def auth(self, auth: "Authentication", *, mechanisms: Sequence[str] | None = None) -> Reply:
         """Log in.
@@ -199,7 +142,7 @@ class Connection:
         Raises:
             AuthenticationError, UnsupportedError.
         """
-        return self._run(self._conversation.auth(auth, mechanisms))
+        return self._link.run(self._conversation.auth(auth, mechanisms))
 
     def start_tls(self) -> TLSFacts:
         """STARTTLS, handshake, and a new hello.
@@ -207,7 +150,7 @@ class Connection:
         Raises:
             UnsupportedError, RefusedError, TLSError.
         """
-        return self._run(self._conversation.start_tls())
+        return self._link.run(self._conversation.start_tls())
 
     def verify(self, address: str) -> Reply:
         """VRFY: 250, 251 and 252 are replies, not errors.
@@ -215,7 +158,7 @@ class Connection:
         Raises:
             RefusedError.
         """
-        return self._run(self._conversation.verify(address))
+        return self._link.run(self._conversation.verify(address))
 
     def noop(self) -> Reply:
         """NOOP: a sign of life.
@@ -223,7 +166,7 @@ class Connection:
         Raises:
             RefusedError, TransportError.
         """
-        return self._run(self._conversation.noop())
+        return self._link.run(self._conversation.noop())
 
     def reset(self) -> Reply:
         """RSET: give up the transaction.
@@ -231,18 +174,15 @@ class Connection:
         Raises:
             RefusedError, TransportError.
         """
-        return self._run(self._conversation.reset())
+        return self._link.run(self._conversation.reset())
 
     def quit(self) -> None:
         """QUIT and close. Never an error; may be called again."""
-        if self.is_open:
-            self._run(self._conversation.quit())
-        self.close()
+        self._link.quit()
 
     def close(self) -> None:
         """Close without a word."""
-        self._conversation.protocol.connection_closed()
-        self._stream.close()
+        self._link.close()
 
     def __enter__(self) -> "Self":
         return self
@@ -255,37 +195,44 @@ class OpenTransaction:
     """A transaction whose recipients are known and whose content is not sent yet.
 
     Leaving its `with` block without `send` gives it up (RSET).
+
+    Attributes:
+        accepted, refused: by address; what RCPT was answered, and after `send` the verdict.
     """
 
-    def __init__(self, connection: Connection, transaction: Transaction, envelope: Envelope) -> None:
-        self._connection = connection
+    def __init__(self, link: Link, transaction: Transaction, envelope: Envelope, smtputf8: bool | None) -> None:
+        self._link = link
         self._transaction = transaction
         self._envelope = envelope
-        self._done = False
+        self._smtputf8 = smtputf8
         self.accepted = transaction.accepted
         self.refused = transaction.refused
 
     def send(self, message: "MessageSource", *, normalize_newlines: bool = False) -> SendResult:
-        """Send the content to the accepted recipients; see `Client.send`."""
-        if self._done:
+        """Send the content to the accepted recipients; see `Client.send`.
+
+        LocalProtocolError and UnsupportedError at stage "body" or "mail" leave the transaction open.
+        """
+        if self._transaction.is_over:
             raise LocalProtocolError("this transaction is over", stage="data")
-        self._done = True
         source = Source(message, normalize_newlines=normalize_newlines)
-        connection = self._connection
-        flow = connection._conversation.send_open(self._transaction, source, self._envelope)
-        return connection._run(flow, source)
+        conversation = self._link.conversation
+        flow = conversation.send_open(self._transaction, source, self._envelope, smtputf8=self._smtputf8)
+        return self._link.run(flow, source)
 
     def abandon(self) -> None:
         """Give it up; may be called again."""
-        if not self._done and self._connection.is_open:
-            self._done = True
-            self._connection._run(self._transaction.abandon())
+        if not self._transaction.is_over and self._link.is_open:
+            self._link.run(self._transaction.abandon())
 
     def __enter__(self) -> "Self":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.abandon()
+        if error is None or isinstance(error, Exception):
+            self.abandon()
+        elif not self._transaction.is_over:
+            self._link.close()  # interrupted: nothing is waited for
 
 
 class Client:
@@ -296,9 +243,10 @@ class Client:
         options: fields of `ClientSettings`, on top.
     """
 
-    def __init__(self, url: str | ClientSettings, **options: Any) -> None:
+    def __init__(self, url: str | ClientSettings, **options: Unpack[ClientOptions]) -> None:
         self.settings = settings_for(url, **options)
-        self._policy: PoolPolicy[Connection] = PoolPolicy(self.settings.limits)
+        self._policy: PoolPolicy[Link] = PoolPolicy(self.settings.limits)
+        self._opening_settings = self.settings
         self._change = threading.Condition()
         self.is_closed = False
 
@@ -331,53 +279,52 @@ class Client:
             TransportError, RemoteProtocolError: at stage "final" it is not known whether it was delivered.
         """
         mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
-        connection = self._acquire()
+        link = self._acquire()
         try:
-            return connection._send(mail, strict, smtputf8)
+            return link.send(mail, strict=strict, smtputf8=smtputf8)
         except SMTPXError as error:
-            if not connection._conversation.may_repeat(mail, error):
+            self._opening_settings = after_error(self._opening_settings, error)
+            if not link.conversation.may_repeat(mail, error):
                 raise
         finally:
-            self._release(connection)
-        connection = self._acquire(fresh=True)
+            self._release(link)
+        link = self._acquire(fresh=True)
         try:
-            return connection._send(mail, strict, smtputf8)
+            return link.send(mail, strict=strict, smtputf8=smtputf8)
         finally:
-            self._release(connection)
+            self._release(link)
 
-    def _acquire(self, *, fresh: bool = False) -> Connection:
-        while True:
-            with self._change:
-                if self.is_closed:
-                    raise LocalProtocolError("this client is closed")
-                if fresh:
-                    for idle in self._policy.drain():
-                        idle.close()
-                decision = self._policy.acquire(now())
-                if decision.connection is None and not decision.may_open and not decision.expired:
-                    self._change.wait()
-                    continue
-            for expired in decision.expired:
-                expired.quit()
-            if decision.connection is not None:
-                return decision.connection
-            if decision.may_open:
-                return self._open()
+    def _acquire(self, *, fresh: bool = False) -> Link:
+        """A connection to use. With `fresh` the idle ones, which are as old as one that just broke, go first."""
+        with self._change:
+            leaving = self._policy.drain() if fresh else []
+            decision = self._decide()
+            while decision.connection is None and not decision.may_open:
+                self._change.wait()
+                decision = self._decide()
+        for link in leaving + decision.expired:
+            link.leave()
+        return self._open() if decision.connection is None else decision.connection
 
-    def _open(self) -> Connection:
+    def _decide(self) -> Decision[Link]:
+        if self.is_closed:
+            raise LocalProtocolError("this client is closed")
+        return self._policy.acquire(now())
+
+    def _open(self) -> Link:
         try:
-            return Connection.open(self.settings)
+            return Link.open(self._opening_settings)
         except BaseException:
             self._release(None)
             raise
 
-    def _release(self, connection: Connection | None) -> None:
+    def _release(self, link: Link | None) -> None:
         with self._change:
-            reusable = connection is not None and connection._conversation.is_reusable and not self.is_closed
-            kept = self._policy.release(connection, now(), reusable=reusable)
+            reusable = link is not None and link.conversation.is_reusable and not self.is_closed
+            kept = self._policy.release(link, now(), reusable=reusable)
             self._change.notify()
-        if connection is not None and not kept:
-            connection.quit()
+        if link is not None and not kept:
+            link.quit()
 
     def close(self) -> None:
         """Say QUIT on idle connections; those in use end with their message. May be called again."""
@@ -385,8 +332,8 @@ class Client:
             self.is_closed = True
             idle = self._policy.drain()
             self._change.notify_all()
-        for connection in idle:
-            connection.quit()
+        for link in idle:
+            link.quit()
 
     def __enter__(self) -> "Self":
         return self
@@ -404,7 +351,7 @@ def send(
     strict: bool = False,
     smtputf8: bool | None = None,
     normalize_newlines: bool = False,
-    **options: Any,
+    **options: Unpack[ClientOptions],
 ) -> SendResult:
     """Send one message over a connection of its own; see `Client.send` for arguments, result and errors."""
     with Client(url, **options) as client:

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from smtpx.errors import LocalProtocolError
+from smtpx.flows.steps import Flow, NextChunk
 from smtpx.wire.dots import NewlineCheck, NewlineRepair
 from smtpx.wire.syntax import WireError
 
-__all__ = ["Content", "Scan"]
+__all__ = ["Content", "Pieces", "Scan"]
 
 _MAX_HEADER_BYTES = 1 << 20
 
@@ -42,14 +43,18 @@ class Content:
 
 
 class Scan:
-    """Looks through content in pieces of any size, once, before it is sent."""
+    """Looks through content in pieces of any size, once, before it is sent.
+
+    Args:
+        normalize_newlines: look at the content as `NewlineRepair` will make it.
+    """
 
     def __init__(self, *, normalize_newlines: bool = False) -> None:
-        self._check = None if normalize_newlines else NewlineCheck()
-        self._repair = normalize_newlines
+        self._check = NewlineCheck()
+        self._repair = NewlineRepair(stuffed=False) if normalize_newlines else None
         self._size = 0
         self._eight_bit = False
-        self._header = b""
+        self._header = b"\r\n"  # so that a message without header fields has an end of the header too
         self._in_header = True
 
     def feed(self, piece: bytes) -> None:
@@ -58,30 +63,33 @@ class Scan:
         Raises:
             LocalProtocolError: for a CR or LF that stands alone, naming where.
         """
-        if self._check is not None:
-            try:
-                self._check.feed(piece)
-            except WireError as error:
-                raise _bare(error, self._size, piece) from None
-        self._size += len(piece)
-        if self._in_header:
-            self._look_for_header_end(piece)
-        if not self._eight_bit:
-            self._eight_bit = not piece.isascii()
+        self._look(piece if self._repair is None else self._repair.feed(piece))
 
     def content(self, data: bytes | None) -> Content:
-        """What was found. With `normalize_newlines` the size is not known yet.
+        """What was found; `data` is the content itself when it is at hand.
 
         Raises:
             LocalProtocolError: if the content ends in a bare CR.
         """
-        if self._check is not None:
-            try:
-                self._check.end()
-            except WireError as error:
-                raise _bare(error, self._size, b"") from None
-        size = None if self._repair and data is None else self._size
-        return Content(data, size, self._eight_bit, _is_utf8_beyond_ascii(self._header), self._repair and data is None)
+        repair = self._repair is not None
+        if self._repair is not None:
+            self._look(self._repair.end())
+            self._repair = None
+        try:
+            self._check.end()
+        except WireError as error:
+            raise _bare(error, self._size) from None
+        return Content(data, self._size, self._eight_bit, _is_utf8_beyond_ascii(self._header), repair)
+
+    def _look(self, piece: bytes) -> None:
+        try:
+            self._check.feed(piece)
+        except WireError as error:
+            raise _bare(error, self._size) from None
+        self._size += len(piece)
+        if self._in_header:
+            self._look_for_header_end(piece)
+        self._eight_bit = self._eight_bit or not piece.isascii()
 
     def _look_for_header_end(self, piece: bytes) -> None:
         self._header += piece[:_MAX_HEADER_BYTES]
@@ -89,6 +97,35 @@ class Scan:
         if end >= 0:
             self._header = self._header[:end]
         self._in_header = end < 0 and len(self._header) < _MAX_HEADER_BYTES
+
+
+class Pieces:
+    """Content in pieces, for sending: at most `max_bytes` of what is at hand, else as its source gives it."""
+
+    def __init__(self, content: Content) -> None:
+        self._data = content.data
+        self._position = 0
+        self._repair = NewlineRepair(stuffed=False) if content.repair else None
+
+    def next(self, max_bytes: int) -> Flow[bytes | None]:
+        """The next piece, never empty; None at the end."""
+        if self._data is not None:
+            return self._cut(self._data, max_bytes)
+        while True:
+            piece: bytes | None = yield NextChunk()
+            if piece is None:
+                rest, self._repair = self._repair.end() if self._repair else b"", None
+                return rest or None
+            if self._repair is not None:
+                piece = self._repair.feed(piece)
+            if piece:
+                return piece
+
+    def _cut(self, data: bytes, max_bytes: int) -> bytes | None:
+        start, self._position = self._position, self._position + max_bytes
+        if len(data) <= max_bytes:
+            return None if start else data or None
+        return data[start : self._position] or None
 
 
 def _is_utf8_beyond_ascii(header: bytes) -> bool:
@@ -101,6 +138,6 @@ def _is_utf8_beyond_ascii(header: bytes) -> bool:
     return True
 
 
-def _bare(error: WireError, offset: int, piece: bytes) -> LocalProtocolError:
+def _bare(error: WireError, offset: int) -> LocalProtocolError:
     text = f"{error.detail}, at or behind octet {offset} of the message; lines end in CRLF"
     return LocalProtocolError(f"{text} (normalize_newlines=True converts them)", stage="body")

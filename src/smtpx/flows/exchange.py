@@ -1,60 +1,77 @@
 """The smallest flows: write, read one answer, do one command. All others are made of these."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
-from smtpx.errors import ConnectionLost, TransportError
+from smtpx.errors import ConnectionLost, SMTPXError, TransportError
 from smtpx.flows.steps import Close, Flow, Poll, Receive, Send, Timeouts
 from smtpx.protocol.client import Answer, ClientProtocol
 
-__all__ = ["command", "expect_quiet", "pending_answer", "quit_session", "read_answer", "write"]
-
-
-@contextmanager
-def _at_stage(stage: str) -> Generator[None, None, None]:
-    try:
-        yield
-    except TransportError as error:
-        if error.stage is None:
-            error.stage = stage
-        raise
+__all__ = [
+    "close",
+    "command",
+    "expect_quiet",
+    "leave",
+    "pending_answer",
+    "quit_session",
+    "read_answer",
+    "reset",
+    "write",
+    "write_content",
+]
 
 
 def write(protocol: ClientProtocol, timeouts: Timeouts, *pieces: bytes) -> Flow[None]:
-    """Write octets. Errors name the oldest command that is not answered."""
-    owed = protocol.owed
-    with _at_stage(owed.stage if owed else "body"):
-        yield Send(pieces, timeouts.block)
+    """Write octets. If the server has gone, it may have said why: reading the replies owed tells what became of it."""
+    try:
+        yield from write_content(protocol, timeouts, *pieces)
+    except ConnectionLost:
+        if not protocol.owes:
+            raise
+
+
+def write_content(protocol: ClientProtocol, timeouts: Timeouts, *pieces: bytes) -> Flow[None]:
+    """Write octets.
+
+    Raises:
+        ConnectionLost, DeadlineError: with the stage of the oldest command that is not answered.
+    """
+    stage = protocol.stage
+    try:
+        yield Send(pieces, timeouts.quit if stage == "quit" else timeouts.block)
+    except TransportError as error:
+        error.stage = error.stage or stage
+        raise
 
 
 def read_answer(protocol: ClientProtocol, timeouts: Timeouts) -> Flow[Answer]:
     """Wait for the oldest answer owed.
 
     Raises:
-        ConnectionLost, DeadlineError: with the stage of what was owed.
+        ConnectionLost, DeadlineError: with the stage of what was owed. The connection is of no use then.
         RemoteProtocolError: from the protocol.
     """
+    continued = False
     while (answer := protocol.next_answer()) is None:
-        owed = protocol.owed
-        stage = owed.stage if owed else "final"
-        with _at_stage(stage):
-            data: bytes = yield Receive(timeouts.of(stage))
+        stage = protocol.stage or "final"
+        try:
+            data: bytes = yield Receive(timeouts.of(stage), continued)
+        except TransportError as error:
+            protocol.connection_closed()
+            error.stage = error.stage or stage
+            raise
         if not data:
             protocol.connection_closed()
             raise ConnectionLost("the server closed the connection", stage=stage)
         protocol.receive_data(data)
+        continued = True
     return answer
 
 
 def pending_answer(protocol: ClientProtocol) -> Flow[Answer | None]:
     """An answer that has come already, without waiting."""
-    answer = protocol.next_answer()
-    while answer is None:
+    while (answer := protocol.next_answer()) is None:
         data: bytes | None = yield Poll()
         if not data:
             return None
         protocol.receive_data(data)
-        answer = protocol.next_answer()
     return answer
 
 
@@ -64,21 +81,44 @@ def command(protocol: ClientProtocol, timeouts: Timeouts, verb: str, argument: s
     return (yield from read_answer(protocol, timeouts))
 
 
-def expect_quiet(protocol: ClientProtocol) -> Flow[None]:
-    """Before a transaction: see that the connection is alive and that nothing lies there which nobody asked for.
+def expect_quiet(protocol: ClientProtocol, stage: str = "mail") -> Flow[None]:
+    """Before a command on a connection that was idle: see that it lives, and that nothing unasked lies there.
+
+    A reply nobody asked for would else pass for the answer to that command (RFC 2920 3.1).
 
     Raises:
         ConnectionLost: if the server has closed.
         RemoteProtocolError: for an unasked reply; TemporaryRefusal when it is a 421.
     """
+    protocol.next_answer()
     data: bytes | None = yield Poll()
     if data is None:
         return
     if not data:
         protocol.connection_closed()
-        raise ConnectionLost("the server closed the idle connection", stage="mail")
+        raise ConnectionLost("the server closed the idle connection", stage=stage)
     protocol.receive_data(data)
     protocol.next_answer()
+
+
+def reset(protocol: ClientProtocol, timeouts: Timeouts) -> Flow[None]:
+    """RSET. If that fails the connection is closed; what was sent before is not concerned."""
+    try:
+        yield from write(protocol, timeouts, protocol.command("RSET"))
+        refused = False
+        while protocol.owes:
+            answer = yield from read_answer(protocol, timeouts)
+            refused = not answer.is_positive and answer.owed.command == "RSET"
+        if refused:
+            yield from close(protocol)
+    except SMTPXError:
+        yield from close(protocol)
+
+
+def close(protocol: ClientProtocol) -> Flow[None]:
+    """Close without a word."""
+    protocol.connection_closed()
+    yield Close()
 
 
 def quit_session(protocol: ClientProtocol, timeouts: Timeouts) -> Flow[None]:
@@ -86,7 +126,16 @@ def quit_session(protocol: ClientProtocol, timeouts: Timeouts) -> Flow[None]:
     try:
         if not protocol.owes:
             yield from command(protocol, timeouts, "QUIT")
-    except Exception:  # noqa: BLE001, S110 - the connection is closed in every case
+    except SMTPXError:
+        pass  # the connection is closed in every case
+    yield from close(protocol)
+
+
+def leave(protocol: ClientProtocol) -> Flow[None]:
+    """QUIT and close without waiting for the reply, which nobody needs (an expired connection, most likely dead)."""
+    try:
+        if not protocol.owes:
+            yield Send((protocol.command("QUIT"),), 0)
+    except SMTPXError:
         pass
-    protocol.connection_closed()
-    yield Close()
+    yield from close(protocol)

@@ -1,16 +1,19 @@
 """What became of a message, recipient by recipient."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from smtpx.errors import RefusedError, TemporaryRefusal
+from smtpx.protocol.client import Answer
 from smtpx.protocol.facts import TLSFacts
 from smtpx.wire.reply import Reply
 
-__all__ = ["SendResult", "all_refused"]
+__all__ = ["SendResult", "Tally", "all_refused"]
 
-_QUEUE_ID = re.compile(r"(?:queued as|queued message|id=|Message queued|queue id:?)\s*([A-Za-z0-9.@_+-]+)", re.IGNORECASE)
+_QUEUE_ID = re.compile(
+    r"(?:queued as|queued message|id=|Message queued|queue id:?)\s*([A-Za-z0-9.@_+-]+)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +64,59 @@ def all_refused(result: SendResult) -> RefusedError:
     error.refusals = dict(result.refused)
     error.result = result
     return error
+
+
+class Tally:
+    """What is known about each recipient so far.
+
+    Attributes:
+        accepted, refused: by address.
+        order: accepted recipients in the order of their RCPTs; in LMTP duplicates too, because each has a verdict.
+    """
+
+    def __init__(self, recipients: Iterable[str]) -> None:
+        self._recipients = tuple(dict.fromkeys(recipients))
+        self.accepted: dict[str, Reply] = {}
+        self.refused: dict[str, RefusedError] = {}
+        self.order: list[str] = []
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether every recipient was refused."""
+        return len(self.refused) == len(self._recipients)
+
+    def take(self, address: str, reply: Reply) -> None:
+        """A RCPT was accepted."""
+        self.order.append(address)
+        self.accepted[address] = reply
+
+    def refuse_all(self, answer: Answer, stage: str) -> None:
+        """An answer that concerns everybody who was accepted."""
+        self.refused.update({address: _about(answer, address, stage) for address in self.order})
+        self.accepted.clear()
+
+    def take_verdicts(self, answers: Iterable[Answer]) -> None:
+        """One reply for each accepted RCPT, by position (RFC 2033 4.2). Of a recipient named twice a 250 counts."""
+        delivered: set[str] = set()
+        for address, answer in zip(self.order, answers, strict=False):
+            if answer.is_positive:
+                self.accepted[address] = answer.reply
+                self.refused.pop(address, None)
+                delivered.add(address)
+            elif address not in delivered:
+                self.accepted.pop(address, None)
+                self.refused[address] = _about(answer, address, "final")
+
+    def result(self, reply: Reply | None, tls: TLSFacts | None, *, used_chunking: bool = False) -> SendResult:
+        """The result as of now, in the caller's order."""
+        return SendResult(
+            {address: self.accepted[address] for address in self._recipients if address in self.accepted},
+            {address: self.refused[address] for address in self._recipients if address in self.refused},
+            reply,
+            tls,
+            used_chunking=used_chunking,
+        )
+
+
+def _about(answer: Answer, address: str, stage: str) -> RefusedError:
+    return RefusedError.of(answer.reply, command=answer.owed.line, recipient=address, stage=stage)

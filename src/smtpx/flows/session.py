@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from smtpx.errors import AuthenticationError, LocalProtocolError, RefusedError, TLSError, UnsupportedError
+from smtpx.errors import (
+    AuthenticationError,
+    LocalProtocolError,
+    RefusedError,
+    RemoteProtocolError,
+    TransportError,
+    UnsupportedError,
+)
 from smtpx.flows.exchange import command, read_answer, write
 from smtpx.flows.steps import Flow, StartTLS, Timeouts
 from smtpx.protocol.client import Answer, ClientProtocol
@@ -15,7 +22,16 @@ from smtpx.sasl import AuthExchange, ClientMechanism, ExchangeContext, SASLError
 from smtpx.wire.codes import Severity
 from smtpx.wire.syntax import has_controls
 
-__all__ = ["Authentication", "Security", "SessionPlan", "authenticate", "check_hello_name", "open_session", "start_tls"]
+__all__ = [
+    "Authentication",
+    "Security",
+    "SessionPlan",
+    "authenticate",
+    "check_hello_name",
+    "open_session",
+    "say_hello",
+    "start_tls",
+]
 
 _TRY_HELO = frozenset({500, 502, 504})  # "what is EHLO?"; any other refusal means what it says
 MAX_AUTH_LINE_BYTES = 12_288  # RFC 4954 4
@@ -75,7 +91,7 @@ def open_session(protocol: ClientProtocol, plan: SessionPlan) -> Flow[None]:
     """
     check_hello_name(plan.hello_name)
     greeting = yield from read_answer(protocol, plan.timeouts)
-    if greeting.reply.code != 220:
+    if not greeting.is_positive:
         raise greeting.refusal()
     yield from say_hello(protocol, plan)
     if protocol.tls is None and plan.security in (Security.STARTTLS, Security.OPPORTUNISTIC):
@@ -103,7 +119,7 @@ def _secure(protocol: ClientProtocol, plan: SessionPlan) -> Flow[None]:
     try:
         yield from start_tls(protocol, plan)
     except RefusedError:
-        if required:
+        if required or protocol.is_closed:  # closed by a 421
             raise
         return  # opportunistic, and the server can't just now: go on in clear on the same connection
     yield from say_hello(protocol, plan)
@@ -113,15 +129,20 @@ def start_tls(protocol: ClientProtocol, plan: SessionPlan) -> Flow[TLSFacts]:
     """STARTTLS and the handshake. Everything learnt before is forgotten; say hello again.
 
     Raises:
-        RefusedError, TLSError, RemoteProtocolError: the last when something stood behind the 220 in clear.
+        RefusedError, TransportError.
+        LocalProtocolError: if TLS is active already.
+        RemoteProtocolError: if something stood behind the 220 in clear.
     """
+    if protocol.tls is not None:
+        raise LocalProtocolError("TLS is active already", stage="starttls")
     answer = yield from command(protocol, plan.timeouts, "STARTTLS")
     if not answer.is_positive:
         raise answer.refusal()
     try:
         tls: TLSFacts = yield StartTLS(plan.timeouts.tls)
-    except TLSError:
+    except TransportError as error:
         protocol.connection_closed()
+        error.stage = error.stage or "starttls"
         raise
     protocol.tls_started(tls)
     return tls
@@ -137,6 +158,8 @@ def authenticate(protocol: ClientProtocol, plan: SessionPlan) -> Flow[Answer]:
     auth = plan.auth
     if auth is None:
         raise LocalProtocolError("there are no credentials", stage="auth")
+    if protocol.identity is not None:
+        raise LocalProtocolError(f"already logged in as {protocol.identity}", stage="auth")  # RFC 4954 4
     offered = protocol.capabilities.offer("AUTH")
     if offered is None:
         raise UnsupportedError("the server offers no AUTH", keyword="AUTH", stage="auth")
@@ -161,14 +184,14 @@ def authenticate(protocol: ClientProtocol, plan: SessionPlan) -> Flow[Answer]:
         raise UnsupportedError(text, keyword="AUTH", stage="auth")
     exchange = _start(chosen, context)
     try:
-        return (yield from _exchange(protocol, plan, chosen, exchange))
+        answer = yield from _exchange(protocol, plan, chosen, exchange)
     except AuthenticationError as error:
-        if not chosen.is_renewable or error.reply is None or error.reply.code != 535:
+        again = _renewed(chosen, context, exchange, error)
+        if again is None:
             raise
-        again = _start(chosen, context)
-        if again.initial_response() == exchange.initial_response():
-            raise  # the same token would be refused again
-    return (yield from _exchange(protocol, plan, chosen, again))
+        answer = yield from _exchange(protocol, plan, chosen, again)
+    protocol.identity = getattr(auth, "username", chosen.name)
+    return answer
 
 
 def _start(mechanism: ClientMechanism, context: ExchangeContext) -> AuthExchange:
@@ -178,29 +201,31 @@ def _start(mechanism: ClientMechanism, context: ExchangeContext) -> AuthExchange
         raise AuthenticationError(f"{mechanism.name} given up: {error}", mechanism=mechanism.name) from error
 
 
+def _renewed(
+    mechanism: ClientMechanism, context: ExchangeContext, refused: AuthExchange, error: AuthenticationError
+) -> AuthExchange | None:
+    """Another exchange behind a 535, if it has anything else to say."""
+    if not mechanism.is_renewable or error.reply is None or error.reply.code != 535:
+        return None
+    again = _start(mechanism, context)
+    return again if again.initial_response() != refused.initial_response() else None
+
+
 def _exchange(
     protocol: ClientProtocol, plan: SessionPlan, mechanism: ClientMechanism, exchange: AuthExchange
 ) -> Flow[Answer]:
-    shown = f"AUTH {mechanism.name} ****"
-    initial = exchange.initial_response()
-    argument, later = mechanism.name, None
-    if initial is not None:
-        text = _base64(initial) or "="
-        if len("AUTH ") + len(mechanism.name) + 1 + len(text) + 2 > MAX_AUTH_LINE_BYTES:
-            later = initial  # too long for the command line: it waits for an empty challenge
-        else:
-            argument = f"{mechanism.name} {text}"
-    yield from write(protocol, plan.timeouts, protocol.command("AUTH", argument, shown=shown))
+    argument, later = _first_words(mechanism.name, exchange.initial_response())
+    silent = argument == mechanism.name
+    yield from write(protocol, plan.timeouts, protocol.command("AUTH", argument, shown=f"AUTH {mechanism.name} ****"))
     answer = yield from read_answer(protocol, plan.timeouts)
+    if silent and answer.reply.severity is Severity.COMPLETED:
+        protocol.connection_closed()
+        raise RemoteProtocolError(f"{mechanism.name} succeeded before we said who we are", stage="auth")
     while answer.reply.severity is Severity.CONTINUE:
         if later is not None:
             response, later = later, None
         else:
-            try:
-                response = exchange.respond(binascii.a2b_base64(answer.reply.text.strip().encode("ascii", "replace")))
-            except ValueError as error:
-                yield from _cancel(protocol, plan, mechanism, error)
-                raise
+            response = yield from _response(protocol, plan, mechanism, exchange, answer)
         yield from write(protocol, plan.timeouts, protocol.respond(_base64(response).encode()))
         answer = yield from read_answer(protocol, plan.timeouts)
     if not answer.is_positive:
@@ -215,11 +240,27 @@ def _exchange(
     return answer
 
 
-def _cancel(protocol: ClientProtocol, plan: SessionPlan, mechanism: ClientMechanism, cause: ValueError) -> Flow[None]:
-    yield from write(protocol, plan.timeouts, protocol.respond(b"*"))
-    answer = yield from read_answer(protocol, plan.timeouts)
-    what = str(cause) if isinstance(cause, SASLError) else "a challenge that is not base64"
-    raise AuthenticationError(f"{mechanism.name} given up: {what}", mechanism=mechanism.name, reply=answer.reply) from cause
+def _first_words(name: str, initial: bytes | None) -> tuple[str, bytes | None]:
+    """The argument of AUTH; what is too long for a command line waits for an empty challenge (RFC 4954 4)."""
+    if initial is None:
+        return name, None
+    argument = f"{name} {_base64(initial) or '='}"
+    return (name, initial) if len("AUTH ") + len(argument) + 2 > MAX_AUTH_LINE_BYTES else (argument, None)
+
+
+def _response(
+    protocol: ClientProtocol, plan: SessionPlan, mechanism: ClientMechanism, exchange: AuthExchange, challenge: Answer
+) -> Flow[bytes]:
+    """The answer to a 334; `*` if there is none."""
+    text = challenge.reply.text.strip().encode("ascii", "replace")
+    try:
+        return exchange.respond(binascii.a2b_base64(text, strict_mode=True))
+    except ValueError as error:
+        yield from write(protocol, plan.timeouts, protocol.respond(b"*"))
+        answer = yield from read_answer(protocol, plan.timeouts)
+        what = str(error) if isinstance(error, SASLError) else "a challenge that is not base64"
+        shown = f"{mechanism.name} given up: {what}"
+        raise AuthenticationError(shown, mechanism=mechanism.name, reply=answer.reply) from error
 
 
 def _base64(data: bytes) -> str:

@@ -17,8 +17,8 @@ T = TypeVar("T")
 class Timeouts:
     """How long each stage may take, in seconds (RFC 5321 4.5.3.2).
 
-    `block` is for each piece of a body to get out, `final` for the reply to a whole message: shorter than the server
-    needs means duplicates (RFC 1047).
+    `block` is for octets to get out, and for the reply to a BDAT chunk that is not the last; `final` for the reply to a
+    whole message: shorter than the server needs means duplicates (RFC 1047). `other` is for all other replies.
     """
 
     connect: float = 60.0
@@ -35,8 +35,9 @@ class Timeouts:
     quit: float = 10.0
 
     def of(self, stage: str) -> float:
-        """The wait for the reply at a stage."""
-        return float(getattr(self, _FIELDS.get(stage, "other")))
+        """The wait for a whole reply at a stage, whatever stages there are."""
+        seconds: float = getattr(self, _FIELDS.get(stage, "other"))
+        return seconds
 
 
 _FIELDS = {
@@ -46,7 +47,7 @@ _FIELDS = {
     "mail": "mail",
     "rcpt": "rcpt",
     "data": "data",
-    "body": "final",
+    "body": "block",
     "final": "final",
     "quit": "quit",
 }
@@ -62,9 +63,13 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Receive:
-    """Wait for octets. Answer: bytes, empty when the peer has ended."""
+    """Wait for octets. Answer: bytes, empty when the peer has ended.
+
+    `continued`: for more of what the last wait was for, whose time goes on: a reply that drips in ends all the same.
+    """
 
     timeout_seconds: float
+    continued: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 import copy
 import io
+from email.errors import MessageError
 from email.generator import BytesGenerator
 from email.message import Message
-from email.policy import SMTP
 from email.utils import getaddresses
 from typing import Any
 
@@ -45,12 +45,26 @@ def flatten(message: "Message[Any, Any]", *, eight_bit: bool, utf8: bool) -> byt
     Args:
         eight_bit: whether 8-bit parts may stay; otherwise they are encoded anew.
         utf8: whether header fields may hold UTF-8 (SMTPUTF8); otherwise they become encoded-words.
+
+    Raises:
+        ValueError: if the standard library can't write it.
     """
     bare = copy.copy(message)
     del bare["Bcc"], bare["Resent-Bcc"]
-    policy = getattr(message, "policy", SMTP).clone(linesep="\r\n", cte_type="8bit" if eight_bit else "7bit")
+    policy: Any = message.policy  # `clone` is typed for the fields of one kind of policy
+    policy = policy.clone(linesep="\r\n", cte_type="8bit" if eight_bit else "7bit")
     if hasattr(policy, "utf8"):
         policy = policy.clone(utf8=utf8)
     out = io.BytesIO()
-    BytesGenerator(out, mangle_from_=False, policy=policy).flatten(bare)
+    generator: BytesGenerator[Message[Any, Any]] = BytesGenerator(out, mangle_from_=False, policy=policy)
+    try:
+        generator.flatten(bare)
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        MessageError,
+    ) as error:  # what email raises, by its bugs
+        raise ValueError(f"the message can't be written: {error}") from error
     return out.getvalue()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from smtpx.errors import ConnectError, ConnectionLost, DeadlineError, TLSError
+from smtpx.net.sockets import check_connected
 from smtpx.net.targets import Target
 from smtpx.net.tls import TLSLayer
 from smtpx.net.trace import Trace
@@ -139,20 +140,18 @@ class Wire(asyncio.BufferedProtocol):
             self.peer_ended()
 
     def eof_received(self) -> bool:
-        if self._layer is not None:
-            if not self._layer.is_ready:
-                self.tls_failed(TLSError("the peer closed the connection in the TLS handshake"))
-            self.peer_ended()
-            return False
+        layer = self._layer
+        if layer is not None and not layer.is_ready:
+            self.tls_failed(TLSError("the peer closed the connection in the TLS handshake"))
         self.peer_ended()
-        return True  # we may still have something to say
+        # We may still have something to say; but not to a TLS peer that did not take its leave: it is gone.
+        return layer is None or layer.has_ended
 
     def pause_writing(self) -> None:
         self.is_paused = True
 
     def resume_writing(self) -> None:
         self.is_paused = False
-
 
 
 class AsyncStream(Wire):
@@ -177,8 +176,8 @@ class AsyncStream(Wire):
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self.trace: Trace | None = None
-        self.local: Any = None
-        self.peer: Any = None
+        self.local: object = None
+        self.peer: object = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -247,6 +246,8 @@ class AsyncStream(Wire):
         Raises:
             TLSError, DeadlineError.
         """
+        if self._received:  # it came in clear, and must not be taken for what is said under TLS
+            raise TLSError("the server sent octets in clear where TLS begins")
         self.begin_tls(self._make_context(), server_side=False, server_hostname=self._tls_name)
         until = self._loop.time() + timeout_seconds
         while True:
@@ -256,7 +257,7 @@ class AsyncStream(Wire):
             if layer is not None and layer.is_ready:
                 return layer.facts
             if self._ended:
-                raise TLSError("the server closed the connection in the TLS handshake", stage="starttls")
+                raise TLSError("the server closed the connection in the TLS handshake")
             await self._wait(max(until - self._loop.time(), 0))
 
     def close(self) -> None:
@@ -341,7 +342,7 @@ class AsyncStream(Wire):
         self._wake()
 
 
-Dialler = Callable[[Target, float], Any]
+Dialler = Callable[[Target, float], object]
 
 
 async def connect(
@@ -365,6 +366,8 @@ async def connect(
             return await _connect(target, make, timeout_seconds, dialler)
     except TimeoutError as error:
         raise ConnectError(f"can't connect to {target}: no answer in {timeout_seconds:g} s", stage="connect") from error
+    except ConnectError:
+        raise
     except (OSError, UnicodeError) as error:
         from_where = f" from {target.local_address}" if target.local_address else ""
         raise ConnectError(f"can't connect to {target}{from_where}: {error}", stage="connect") from error
@@ -375,10 +378,7 @@ async def _connect(
 ) -> AsyncStream:
     loop = asyncio.get_running_loop()
     if dialler is not None:
-        sock = dialler(target, timeout_seconds)
-        if inspect.isawaitable(sock):
-            sock = await sock
-        sock.setblocking(False)
+        sock = await _dialled(dialler(target, timeout_seconds))
         _, stream = await loop.create_connection(make, sock=sock)
     elif target.unix_path is not None:
         _, stream = await loop.create_unix_connection(make, target.unix_path)
@@ -387,12 +387,16 @@ async def _connect(
         family = 0
         if target.local_address:
             family = socket.AF_INET6 if ":" in target.local_address else socket.AF_INET
+        # uvloop tries addresses one after the other and takes no such argument.
+        delay: dict[str, Any] = {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
         _, stream = await loop.create_connection(
-            make, target.host, target.port, local_addr=local, family=family, **_side_by_side(loop)
+            make, target.host, target.port, local_addr=local, family=family, **delay
         )
     return stream
 
 
-def _side_by_side(loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
-    # uvloop tries addresses one after the other and takes no such argument.
-    return {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
+async def _dialled(made: object) -> socket.socket:
+    sock = cast("socket.socket", await made if inspect.isawaitable(made) else made)
+    check_connected(sock)
+    sock.setblocking(False)
+    return sock

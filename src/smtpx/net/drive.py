@@ -1,7 +1,7 @@
 """The two drivers: the same steps, without and with `await`. Nothing else in the package exists twice."""
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from smtpx.flows.steps import Close, Flow, NextChunk, Poll, Receive, Send, StartTLS, Step
 from smtpx.net.deadlines import Deadline
@@ -32,7 +32,7 @@ class AsyncByteStream(Protocol):
     def close(self) -> None: ...
 
 
-def run(flow: Flow[T], stream: ByteStream, deadline: Deadline, chunks: Iterator[bytes] = iter(())) -> T:
+def run(flow: Flow[T], stream: ByteStream, deadline: Deadline, chunks: Iterator[bytes] | None = None) -> T:
     """Drive `flow` to its end over a blocking stream.
 
     Args:
@@ -52,20 +52,21 @@ def run(flow: Flow[T], stream: ByteStream, deadline: Deadline, chunks: Iterator[
         return result
 
 
-def _perform(step: Step, stream: ByteStream, deadline: Deadline, chunks: Iterator[bytes]) -> Any:
+def _perform(step: Step, stream: ByteStream, deadline: Deadline, chunks: Iterator[bytes] | None) -> object:
     match step:
         case Send(pieces, timeout):
-            return stream.send(pieces, deadline.limit(timeout))
-        case Receive(timeout):
-            return stream.receive(deadline.limit(timeout))
+            stream.send(pieces, deadline.limit(timeout))
+        case Receive(timeout, continued):
+            return stream.receive(deadline.limit_wait(timeout, continued=continued))
         case Poll():
             return stream.poll()
         case NextChunk():
-            return next(chunks, None)
+            return None if chunks is None else next(chunks, None)
         case StartTLS(timeout):
             return stream.start_tls(deadline.limit(timeout))
         case Close():
-            return stream.close()
+            stream.close()
+    return None
 
 
 async def arun(
@@ -88,12 +89,12 @@ async def arun(
 
 async def _aperform(
     step: Step, stream: AsyncByteStream, deadline: Deadline, chunks: AsyncIterator[bytes] | None
-) -> Any:
+) -> object:
     match step:
         case Send(pieces, timeout):
-            return await stream.send(pieces, deadline.limit(timeout))
-        case Receive(timeout):
-            return await stream.receive(deadline.limit(timeout))
+            await stream.send(pieces, deadline.limit(timeout))
+        case Receive(timeout, continued):
+            return await stream.receive(deadline.limit_wait(timeout, continued=continued))
         case Poll():
             return stream.poll()
         case NextChunk():
@@ -101,4 +102,5 @@ async def _aperform(
         case StartTLS(timeout):
             return await stream.start_tls(deadline.limit(timeout))
         case Close():
-            return stream.close()
+            stream.close()
+    return None

@@ -1,22 +1,59 @@
-"""The blocking stream: one socket that is read while it is written to, so that two full buffers never stop both sides."""
+"""The blocking stream: a socket that is read while it is written to, so that two full buffers never stop both sides."""
 
 import select
 import socket
-import ssl
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
 
-from smtpx.errors import ConnectError, ConnectionLost, DeadlineError, TLSError
+from smtpx.errors import ConfigurationError, ConnectError, ConnectionLost, DeadlineError, TLSError
 from smtpx.net.deadlines import now
 from smtpx.net.targets import Target
-from smtpx.net.tls import TLSLayer
 from smtpx.net.trace import Trace
 from smtpx.protocol.facts import TLSFacts
 
-__all__ = ["SocketStream", "connect"]
+if TYPE_CHECKING:
+    import ssl
+
+    from smtpx.net.tls import TLSLayer
+
+__all__ = ["SocketStream", "connect", "dial"]
 
 _READ_BYTES = 65536
 _MAX_READ_AHEAD = 1 << 20  # what is kept of a peer that talks while we write
+_MIN_CONNECT_SECONDS = 2.0
+_IN, _OUT = 1, 4  # as POLLIN and POLLOUT are everywhere
+_AF_UNIX = getattr(socket, "AF_UNIX", None)
+
+
+def dial(dialler: Callable[[Target, float], object], target: Target, timeout_seconds: float) -> socket.socket:
+    """A connected socket from a caller's own dialler.
+
+    Raises:
+        ConnectError: if it raises an OSError.
+        ConfigurationError: if what it gives is not connected.
+    """
+    try:
+        sock = cast("socket.socket", dialler(target, timeout_seconds))
+    except ConnectError:
+        raise
+    except OSError as error:
+        raise ConnectError(f"can't connect to {target}: {error}", stage="connect") from error
+    check_connected(sock)
+    return sock
+
+
+def check_connected(sock: socket.socket) -> None:
+    """See that a dialler's socket has a peer; it is closed if not.
+
+    Raises:
+        ConfigurationError.
+    """
+    try:
+        sock.getpeername()
+    except OSError as error:
+        sock.close()
+        raise ConfigurationError(f"the dialler gave a socket that is not connected: {error}") from error
 
 
 def connect(target: Target, timeout_seconds: float) -> socket.socket:
@@ -25,46 +62,53 @@ def connect(target: Target, timeout_seconds: float) -> socket.socket:
     Raises:
         ConnectError: naming every address tried and why it failed.
     """
-    if target.unix_path is not None:
-        return _connect_one(socket.AF_UNIX, target.unix_path, None, target, timeout_seconds)
     end = now() + timeout_seconds
+    found = _addresses(target)
+    failures: list[str] = []
+    cause: OSError | None = None
+    for index, (kind, address) in enumerate(found):
+        # An address that never answers leaves time for those behind it.
+        left = end - now()
+        seconds = max(left / (len(found) - index), min(left, _MIN_CONNECT_SECONDS), 0.001)
+        try:
+            return _connect_one(kind, address, target.local_address, seconds)
+        except OSError as error:
+            where = f"{address[0]} port {address[1]}" if isinstance(address, tuple) else address
+            from_where = f" from {target.local_address}" if target.local_address else ""
+            failures.append(f"can't connect to {where}{from_where}: {error.strerror or error}")
+            cause = error
+    raise ConnectError("; ".join(failures), stage="connect") from cause
+
+
+_Address = str | tuple[str | int, ...]
+
+
+def _addresses(target: Target) -> Sequence[tuple[int, _Address]]:
+    if target.unix_path is not None:
+        if _AF_UNIX is None:
+            raise ConnectError("this system has no unix sockets", stage="connect")
+        return [(_AF_UNIX, target.unix_path)]
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise ConnectError(f"can't find {target.host}: {error}", stage="connect") from error
-    family = _family(target.local_address)
-    found = [each for each in found if family in (None, each[0])]
-    if not found:
-        raise ConnectError(f"{target.host} has no address of the family of {target.local_address}", stage="connect")
-    failures: list[str] = []
-    for kind, _, _, _, address in found:
-        try:
-            return _connect_one(kind, address, target.local_address, target, max(end - now(), 0.001))
-        except ConnectError as error:
-            failures.append(error.message)
-    raise ConnectError("; ".join(failures), stage="connect")
+    local = target.local_address
+    family = None if local is None else socket.AF_INET6 if ":" in local else socket.AF_INET
+    suitable = [(int(each[0]), cast("_Address", each[4])) for each in found if family in (None, each[0])]
+    if not suitable:
+        raise ConnectError(f"{target.host} has no address of the family of {local}", stage="connect")
+    return suitable
 
 
-def _family(local_address: str | None) -> int | None:
-    if local_address is None:
-        return None
-    return socket.AF_INET6 if ":" in local_address else socket.AF_INET
-
-
-def _connect_one(kind: int, address: Any, local: str | None, target: Target, timeout_seconds: float) -> socket.socket:
+def _connect_one(kind: int, address: _Address, local: str | None, timeout_seconds: float) -> socket.socket:
     sock = socket.socket(kind, socket.SOCK_STREAM)
     try:
-        if local is not None:
+        if local is not None and kind != _AF_UNIX:
             sock.bind((local, 0))
         sock.settimeout(timeout_seconds)
         sock.connect(address)
-        if kind != getattr(socket, "AF_UNIX", None):
+        if kind != _AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except OSError as error:
-        sock.close()
-        where = f"{address[0]} port {address[1]}" if isinstance(address, tuple) else str(address)
-        from_where = f" from {local}" if local else ""
-        raise ConnectError(f"can't connect to {where}{from_where}: {error.strerror or error}", stage="connect") from error
     except BaseException:
         sock.close()
         raise
@@ -80,7 +124,7 @@ class SocketStream:
         tls_name: what the certificate must bear.
     """
 
-    def __init__(self, sock: socket.socket, tls: Callable[[], ssl.SSLContext], tls_name: str | None) -> None:
+    def __init__(self, sock: socket.socket, tls: "Callable[[], ssl.SSLContext]", tls_name: str | None) -> None:
         sock.setblocking(False)
         self._sock = sock
         self._make_context = tls
@@ -91,8 +135,8 @@ class SocketStream:
         self._ended = False
         self._closed = False
         self.trace: Trace | None = None
-        self.local: Any = sock.getsockname()
-        self.peer: Any = sock.getpeername()
+        self.local: object = sock.getsockname()
+        self.peer: object = sock.getpeername()
 
     def send(self, pieces: tuple[bytes, ...], timeout_seconds: float) -> None:
         """Write all of it.
@@ -118,7 +162,7 @@ class SocketStream:
                 view = view[self._sock.send(view) :]
                 end = now() + timeout_seconds  # the wait is for progress, not for the whole
             except (BlockingIOError, InterruptedError):
-                self._wait(select.POLLOUT | (select.POLLIN if self._may_read() else 0), end)
+                self._wait(_OUT | (_IN if self._may_read() else 0), end)
                 self._read_available()
             except OSError as error:
                 self._read_available()
@@ -128,9 +172,7 @@ class SocketStream:
         return not self._ended and self._received_bytes < _MAX_READ_AHEAD
 
     def _wait(self, events: int, end: float) -> None:
-        poll = select.poll()
-        poll.register(self._sock, events)
-        if not poll.poll(max(end - now(), 0) * 1000):
+        if not _ready(self._sock, events, max(end - now(), 0)):
             raise DeadlineError("the server took too long")
 
     def receive(self, timeout_seconds: float) -> bytes:
@@ -144,7 +186,7 @@ class SocketStream:
             if self._ended:
                 return b""
             if not self._read_available():
-                self._wait(select.POLLIN, end)
+                self._wait(_IN, end)
         data = self._received.pop(0)
         self._received_bytes -= len(data)
         if self.trace is not None:
@@ -170,7 +212,7 @@ class SocketStream:
         except OSError:
             data = b""  # reset by the peer: what came before still counts
         self._ended = not data
-        if self._layer is not None:
+        if self._layer is not None and (data or self._layer.is_ready):
             data = self._layer.receive(data)
             self._ended = self._ended or self._layer.has_ended
         if data:
@@ -184,38 +226,21 @@ class SocketStream:
         Raises:
             TLSError, ConnectionLost, DeadlineError.
         """
+        from smtpx.net.tls import TLSLayer  # who sends in clear never loads ssl
+
+        if self._received:  # it came in clear, and must not be taken for what is said under TLS
+            raise TLSError("the server sent octets in clear where TLS begins")
         end = now() + timeout_seconds
-        layer = TLSLayer(self._make_context(), server_hostname=self._tls_name)
-        try:
-            layer.start()
-            while not layer.is_ready:
-                self._write(layer.output(), max(end - now(), 0))
-                self._wait(select.POLLIN, end)
-                data = self._recv_for_handshake()
-                if not data:
-                    raise TLSError("the server closed the connection in the TLS handshake", stage="starttls")
-                early = layer.receive(data)
-                if early:
-                    self._received.append(early)
-                    self._received_bytes += len(early)
-        except TLSError:
-            self._write_quietly(layer.output())
-            raise
-        self._write(layer.output(), max(end - now(), 0.001))
-        self._layer = layer
+        self._layer = layer = TLSLayer(self._make_context(), server_hostname=self._tls_name)
+        layer.start()
+        while not layer.is_ready:
+            self._write(layer.output(), max(end - now(), 0))
+            self._wait(_IN, end)
+            self._read_available()
+            if self._ended and not layer.is_ready:
+                raise TLSError("the server closed the connection in the TLS handshake")
+        self._write(layer.output(), max(end - now(), 0))
         return layer.facts
-
-    def _recv_for_handshake(self) -> bytes:
-        try:
-            return self._sock.recv(_READ_BYTES)
-        except OSError as error:
-            raise TLSError(f"the connection broke in the TLS handshake: {error.strerror or error}") from error
-
-    def _write_quietly(self, data: bytes) -> None:
-        try:
-            self._sock.send(data)
-        except OSError:
-            pass  # it is closed in any case
 
     def close(self) -> None:
         """Close at once; may be called again."""
@@ -224,10 +249,20 @@ class SocketStream:
         self._closed = self._ended = True
         if self._layer is not None:
             self._layer.close()
-            self._write_quietly(self._layer.output())
+            with suppress(OSError):
+                self._sock.send(self._layer.output())  # an alert; if it can't be sent at once, then not at all
         self._sock.close()
 
     @property
     def is_closed(self) -> bool:
         """Whether `close` was called."""
         return self._closed
+
+
+def _ready(sock: socket.socket, events: int, seconds: float) -> bool:
+    if hasattr(select, "poll"):  # which has no limit on descriptor numbers; Windows lacks it
+        poll = select.poll()
+        poll.register(sock, events)
+        return bool(poll.poll(seconds * 1000))
+    reading, writing = [sock] * bool(events & _IN), [sock] * bool(events & _OUT)
+    return any(select.select(reading, writing, writing, seconds))

@@ -3,9 +3,11 @@
 import ipaddress
 import socket
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
-__all__ = ["Target", "endpoint_text", "hello_name_for", "is_local_peer"]
+from smtpx.wire.address import ascii_domain
+
+__all__ = ["Target", "endpoint_text", "hello_name_for", "is_local_peer", "is_loopback"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,34 +27,42 @@ class Target:
     @property
     def tls_name(self) -> str | None:
         """The name a certificate must bear; an internationalised one in A-labels."""
-        from smtpx.wire.address import ascii_domain
-
         return ascii_domain(self.host) if self.host else None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the way there stays on this host."""
+        return self.unix_path is not None or self.host == "localhost" or is_loopback(self.host)
 
-def is_local_peer(peer: Any) -> bool:
+
+def is_local_peer(peer: object) -> bool:
     """Whether a peer name is a loopback address or a unix socket: nobody in between can listen."""
-    if not isinstance(peer, tuple):
-        return True
+    if isinstance(peer, tuple):
+        return is_loopback(str(cast("tuple[object, ...]", peer)[0]))
+    return isinstance(peer, str | bytes)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this is an IP address of this very host."""
     try:
-        address = ipaddress.ip_address(str(peer[0]).partition("%")[0])
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return (mapped or address).is_loopback
 
 
-def endpoint_text(name: Any) -> str:
+def endpoint_text(name: object) -> str:
     """A socket's own or peer name as text."""
     if isinstance(name, tuple):
-        host, port = str(name[0]), name[1]
+        host, port = map(str, cast("tuple[object, ...]", name)[:2])
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if isinstance(name, bytes):
         return name.decode("utf-8", "replace").replace("\0", "@")
     return str(name) or "unix"
 
 
-def hello_name_for(local: Any) -> str:
+def hello_name_for(local: object) -> str:
     """What to call ourselves in a hello: the host's full name, else the address literal of the socket's own end.
 
     RFC 5321 4.1.1.1. Never `localhost` to another host.
@@ -61,6 +71,6 @@ def hello_name_for(local: Any) -> str:
     if "." in name and name.isascii() and not name.startswith("localhost"):
         return name
     if not isinstance(local, tuple):
-        return name if name.isascii() else "localhost"
-    host = str(local[0]).partition("%")[0]
+        return name if name and name.isascii() else "localhost"
+    host = str(cast("tuple[object, ...]", local)[0]).partition("%")[0]
     return f"[IPv6:{host}]" if ":" in host else f"[{host}]"

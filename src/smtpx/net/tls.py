@@ -7,6 +7,8 @@ between event loops.
 import re
 import ssl
 from binascii import a2b_base64
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -81,6 +83,9 @@ class TLSLayer:
 
     `receive` takes what the socket gave; `output` is what must go to the socket. `is_ready` once the handshake is done;
     `has_ended` once the peer has said that nothing more comes.
+
+    Raises:
+        TLSError: if the context checks names and there is none, or none that TLS knows.
     """
 
     def __init__(
@@ -90,7 +95,12 @@ class TLSLayer:
         self._outgoing = ssl.MemoryBIO()
         self._server_side = server_side
         self._verified = context.verify_mode == ssl.CERT_REQUIRED and (server_side or context.check_hostname)
-        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side, server_hostname)
+        if context.check_hostname and not server_side and not server_hostname:
+            raise TLSError("there is no host name that the certificate could be checked against")
+        try:
+            self._object = context.wrap_bio(self._incoming, self._outgoing, server_side, server_hostname)
+        except ValueError as error:
+            raise TLSError(f"not a name for TLS: {error}") from error
         self.is_ready = False
         self.has_ended = False
 
@@ -148,22 +158,20 @@ class TLSLayer:
 
     def close(self) -> None:
         """Say that nothing more comes; `output` holds the alert."""
-        try:
+        with suppress(ssl.SSLError, ValueError):  # the peer's own close_notify is not waited for
             self._object.unwrap()
-        except (ssl.SSLError, ValueError):
-            pass  # the peer's own close_notify is not waited for
 
     @property
     def facts(self) -> TLSFacts:
         """What was agreed on. Only once `is_ready`."""
         cipher = self._object.cipher()
-        group = getattr(self._object, "group", None)
+        group: Callable[[], str | None] | None = getattr(self._object, "group", None)  # Python 3.15
         return TLSFacts(
             version=self._object.version() or "unknown",
             cipher=cipher[0] if cipher else "unknown",
             verified=self._verified,
             server_name=self._object.server_hostname,
-            group=group() if callable(group) else None,
+            group=group() if group is not None else None,
             bindings=self._bindings(),
             peer_identity=self._peer_identity() if self._server_side else None,
         )
@@ -200,7 +208,7 @@ class TLSLayer:
             return False
         except ssl.SSLCertVerificationError as error:
             raise TLSError(f"the certificate is not good: {error.verify_message}", is_certificate=True) from error
-        except (ssl.SSLError, ssl.CertificateError) as error:
+        except ssl.SSLError as error:
             raise TLSError(f"TLS handshake failed: {_reason(error)}") from error
         self.is_ready = True
         return True

@@ -10,14 +10,20 @@ _AUTH = re.compile(rb"(AUTH +[!-~]+)( +[^\r\n]+)?", re.IGNORECASE)
 
 
 def mask_auth(trace: Trace) -> Trace:
-    """`trace` that never sees what a client says in an AUTH exchange. "C" is the client's direction, "S" the server's."""
+    """`trace` that never sees what a client says in an AUTH exchange.
+
+    "C" is the client's direction, "S" the server's.
+    """
     in_exchange = False
+    reply = b""  # of the server, as far as its line has come
 
     def masked(direction: str, octets: bytes) -> None:
-        nonlocal in_exchange
+        nonlocal in_exchange, reply
         if direction == "S":
-            if in_exchange and not octets.startswith(b"334"):
-                in_exchange = False
+            *lines, reply = (reply + octets).split(b"\n")
+            reply = reply[:4]  # no more is looked at
+            for line in lines if in_exchange else ():
+                in_exchange = line[:3] == b"334" or line[3:4] == b"-"
         elif in_exchange:
             octets = b"****\r\n"
         elif (match := _AUTH.match(octets)) is not None:

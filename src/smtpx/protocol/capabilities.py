@@ -44,13 +44,13 @@ class Capabilities(Mapping[str, str]):
             keyword, offer = words[0].upper(), tuple(words[1:])
             if keyword == "AUTH":
                 known = offers.get("AUTH", ())
-                offer = known + tuple(name.upper() for name in offer if name.upper() not in known)
+                offer = tuple(dict.fromkeys((*known, *(name.upper() for name in offer))))
             offers[keyword] = offer
         return cls(offers)
 
     def offer(self, keyword: str) -> tuple[str, ...] | None:
         """The words behind a keyword; None when it was not offered."""
-        return self._offers.get(keyword)
+        return self._offers.get(keyword.upper())
 
     def __getitem__(self, keyword: str) -> str:
         return " ".join(self._offers[keyword.upper()])
@@ -68,17 +68,20 @@ class Capabilities(Mapping[str, str]):
         return f"Capabilities({dict(self)!r})"
 
     @overload
-    def get(self, key: str, default: str, /) -> str: ...
-    @overload
     def get(self, key: str, default: None = None, /) -> str | None: ...
     @overload
+    def get(self, key: str, default: str, /) -> str: ...
+    @overload
+    def get(self, key: str, default: T, /) -> str | T: ...
+    @overload
     def get(self, key: Learnable[T], default: None = None, /) -> T | None: ...
-    def get(self, key: str | Learnable[T], default: str | None = None, /) -> str | T | None:
+    def get(self, key: str | Learnable[T], default: object = None, /) -> object:
         """The text behind a keyword, or the typed value of an extension class; `default` when it was not offered."""
         if isinstance(key, str):
-            return self[key] if key in self else default
-        offer = self._offers.get(key.keyword)
-        return None if offer is None else key.learn(offer)
+            words = self.offer(key)
+            return default if words is None else " ".join(words)
+        offer = self.offer(key.keyword)
+        return default if offer is None else key.learn(offer)
 
 
 NOTHING_OFFERED = Capabilities()

@@ -102,7 +102,9 @@ class ClientProtocol:
     def _new_parser(self) -> ReplyParser:
         limits = self.limits
         return ReplyParser(
-            max_line_bytes=limits.max_reply_line_bytes, max_lines=limits.max_reply_lines, max_bytes=limits.max_reply_bytes
+            max_line_bytes=limits.max_reply_line_bytes,
+            max_lines=limits.max_reply_lines,
+            max_bytes=limits.max_reply_bytes,
         )
 
     @property
@@ -116,11 +118,36 @@ class ClientProtocol:
         return len(self._owed)
 
     @property
+    def stage(self) -> str | None:
+        """The stage of what we wait for or write; "body" until the end of the data was written, None when idle."""
+        if not self._owed:
+            return None
+        oldest = self._owed[0]
+        return "body" if self._body_open and oldest.command == "END OF DATA" else oldest.stage
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more can be said."""
+        return self.phase is Phase.CLOSED
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether MAIL was accepted and the content is not complete; False inside the body of DATA."""
+        return self.phase in (Phase.SENDER, Phase.RECIPIENTS, Phase.CHUNKS)
+
+    @property
+    def in_body(self) -> bool:
+        """Whether DATA was answered 354."""
+        return self.phase is Phase.BODY
+
+    @property
     def is_clean(self) -> bool:
         """Whether the connection is between transactions, with nothing owed and nothing unasked received."""
         return self.phase is Phase.READY and not self._owed and not self._parser.has_input
 
-    def command(self, verb: str, argument: str | None = None, *, recipient: str | None = None, shown: str | None = None) -> bytes:
+    def command(
+        self, verb: str, argument: str | None = None, *, recipient: str | None = None, shown: str | None = None
+    ) -> bytes:
         """The octets of a command; its reply is owed from now on.
 
         Args:
@@ -133,8 +160,11 @@ class ClientProtocol:
         """
         name = "BDAT LAST" if verb == "BDAT" and (argument or "").endswith(" LAST") else verb
         if not allows(self._projected, name):
-            raise LocalProtocolError(f"{name} is out of order in phase {self._projected.value}", stage=_STAGES.get(name))
+            raise LocalProtocolError(
+                f"{name} is out of order in phase {self._projected.value}", stage=_STAGES.get(name)
+            )
         if not self._owed and self._parser.has_input:
+            self.connection_closed()
             raise RemoteProtocolError("a reply that nobody asked for", stage=_STAGES.get(name))
         try:
             octets = Command(verb, argument).to_bytes()
@@ -179,16 +209,16 @@ class ClientProtocol:
         Raises:
             RemoteProtocolError: if it is no reply, was not asked for, or has a class that makes no sense here.
         """
-        stage = self._owed[0].stage if self._owed else None
+        stage = self.stage
         try:
             reply = self._parser.next_reply()
         except WireError as error:
-            self.phase = Phase.CLOSED
+            self.connection_closed()
             raise RemoteProtocolError(error.detail, stage=stage) from None
         if reply is None:
             return None
         if not self._owed:
-            self.phase = Phase.CLOSED
+            self.connection_closed()
             if reply.code == 421:
                 raise RefusedError.of(reply)
             raise RemoteProtocolError(f"a reply that nobody asked for: {reply}")
@@ -203,15 +233,19 @@ class ClientProtocol:
         if severity >= Severity.TEMPORARY:
             return
         may_continue = owed.command in _EXPECTED
-        fits = severity is Severity.CONTINUE if owed.command == "DATA" else may_continue or severity is Severity.COMPLETED
+        done = severity is Severity.COMPLETED
+        fits = not done if owed.command == "DATA" else may_continue or done
+        if owed.command == "GREETING":
+            fits = reply.code == 220  # RFC 5321 3.1: no other greeting lets a client go on
         if fits and not early:
             return
-        self.phase = Phase.CLOSED
+        self.connection_closed()
         what = "before the message was complete" if early else f"to {owed.command}"
         raise RemoteProtocolError(f"{reply.code} {what} makes no sense", stage=owed.stage)
 
     def _move(self, owed: Owed, reply: Reply, early: bool) -> None:
-        self.phase = Phase.CLOSED if early else after(self.phase, owed.command, reply.code)
+        if not self.is_closed:
+            self.phase = Phase.CLOSED if early else after(self.phase, owed.command, reply.code)
         if not self._owed:
             self._projected = self.phase
         if owed.command in ("EHLO", "LHLO", "HELO") and reply.code < 300:
@@ -220,7 +254,7 @@ class ClientProtocol:
             self.capabilities = NOTHING_OFFERED if owed.command == "HELO" else Capabilities.from_reply(reply)
         elif owed.command == "STARTTLS" and reply.code < 300 and self._parser.has_input:
             # CVE-2021-38371, CVE-2026-41319: replies injected in clear must not be read as if they came through TLS.
-            self.phase = Phase.CLOSED
+            self.connection_closed()
             raise RemoteProtocolError("octets in clear behind the reply to STARTTLS", stage="starttls")
 
     def tls_started(self, tls: TLSFacts) -> None:

@@ -45,6 +45,7 @@ _WRONG_DIALECT = replies.make(500, "5.5.1", "this server speaks the other protoc
 _BAD_SENDER = EnhancedCode(5, 1, 7)
 _BAD_RECIPIENT = EnhancedCode(5, 1, 3)
 _BAD_ARGUMENT = EnhancedCode(5, 5, 4)
+_NOTHING: Mapping[str, Param[Any]] = {}  # what is offered behind HELO
 Handler = Callable[["ServerProtocol", str | None], None]
 
 
@@ -169,7 +170,7 @@ def _address(
         brackets=settings.syntax != "lenient",
         max_local_part_bytes=settings.limits.max_local_part_bytes,
     )
-    offered = known if machine.facts.extended else {}  # behind HELO no extension was offered
+    offered = known if machine.facts.extended else _NOTHING
     return mailbox, parse_params(rest, offered, max_params=settings.limits.max_esmtp_params)
 
 

@@ -84,7 +84,8 @@ class ServerProtocol:
         limits = settings.limits
         # AUTH lines may be long (RFC 4954 4); other commands are measured when they are read.
         longest = _AUTH_WORDS + limits.max_auth_line_bytes + len("\r\n")
-        self._lines = Lines(longest, max_discard_bytes=limits.max_discard_bytes)
+        repair = settings.bare_newline == "normalize"
+        self._lines = Lines(longest, max_discard_bytes=limits.max_discard_bytes, lenient_newlines=repair)
         self._output: list[bytes] = []
         self._events: deque[Event] = deque()
         self._on_answer: Callable[[Answers], None] | None = None
@@ -165,6 +166,21 @@ class ServerProtocol:
     def unread_bytes(self) -> int:
         """How many octets lie here that were not worked on."""
         return self._lines.size
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the conversation is over."""
+        return self.phase is Phase.CLOSED
+
+    @property
+    def awaits_handshake(self) -> bool:
+        """Whether STARTTLS was answered, so that nothing but a handshake may follow."""
+        return self.phase is Phase.TLS
+
+    @property
+    def awaits_response(self) -> bool:
+        """Whether the next line is the client's answer to an AUTH challenge."""
+        return self.phase is Phase.AUTH
 
     @property
     def in_message(self) -> bool:
@@ -508,7 +524,7 @@ class ServerProtocol:
             else:
                 self.reply(refusal)
         elif intake is not None and intake.refusal is replies.TOO_LARGE:
-            self._fail_chunk(intake.refusal)
+            self._fail_chunk(replies.TOO_LARGE)
         elif chunk.last and intake is not None:
             if rest := intake.end():
                 self._events.append(BodyReceived(rest))

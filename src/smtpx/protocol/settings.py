@@ -19,10 +19,10 @@ __all__ = ["ServerSettings"]
 class ServerSettings:
     """The rules of one listener, as far as the protocol goes.
 
-    `starttls`: TLS can be had. `bare_newline`, `nul`: what happens to content that holds a CR or LF alone, or a NUL.
-    `sync_check`: behind which commands no input may be waiting: "data" (and STARTTLS, always), "all" that RFC 2920 3.1
-    puts last in a group, or "off". `syntax`: "strict" refuses a space behind `FROM:`, "lenient" takes paths without
-    brackets.
+    `starttls`: TLS can be had. `bare_newline`, `nul`: what happens to content that holds a CR or LF alone, or a NUL;
+    with "normalize" an LF alone ends a command line too. `sync_check`: behind which commands no input may be waiting:
+    "data" (and STARTTLS, always), "all" that RFC 2920 3.1 puts last in a group, or "off". `syntax`: "strict" refuses a
+    space behind `FROM:`, "lenient" takes paths without brackets.
     """
 
     hostname: str

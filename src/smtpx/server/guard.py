@@ -1,4 +1,7 @@
-"""Counts who is connected and who guesses passwords, by address; IPv6 by network (RFC 6177: a site gets a /64 or more)."""
+"""Counts who is connected and who guesses passwords, by address; IPv6 by network.
+
+RFC 6177: a site gets a /64 or more, so one host can have 2^64 addresses.
+"""
 
 import ipaddress
 from collections import Counter, deque
@@ -27,7 +30,7 @@ def network_of(address: str, ipv6_prefix: int) -> str:
         return str(parsed)
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((int(parsed), ipv6_prefix), strict=False))
+    return str(ipaddress.IPv6Network((int(parsed), ipv6_prefix), strict=False))
 
 
 class Guard:
@@ -70,7 +73,8 @@ class Guard:
         while failures and now - failures[0] > _DAY:
             failures.popleft()
         recent = sum(1 for when in failures if now - when <= _MINUTE)
-        return recent < self._limits.auth_failures_per_ip_minute and len(failures) < self._limits.auth_failures_per_ip_day
+        limits = self._limits
+        return recent < limits.auth_failures_per_ip_minute and len(failures) < limits.auth_failures_per_ip_day
 
     def count_failure(self, address: str, now: float) -> None:
         """A login failed."""

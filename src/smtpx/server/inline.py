@@ -8,11 +8,11 @@ that task. `asyncio.timeout` and task groups work in hooks, since the task they 
 import asyncio
 import contextvars
 import types
-from asyncio.tasks import _enter_task, _leave_task  # type: ignore[attr-defined]  # documented for own task drivers
-from collections.abc import Callable, Coroutine, Generator
+from asyncio.tasks import _enter_task, _leave_task  # pyright: ignore[reportPrivateUsage] # made for task drivers
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, NamedTuple
 
-__all__ = ["InlineRunner", "Outcome"]
+__all__ = ["Hook", "InlineRunner", "OnDone", "Outcome"]
 
 
 class Outcome(NamedTuple):
@@ -23,121 +23,167 @@ class Outcome(NamedTuple):
 
 
 OnDone = Callable[[Outcome], None]
+Hook = Coroutine[Any, Any, Any]
+
+
+class _Handed(NamedTuple):
+    """A coroutine for the task to go on with, and the future it waits for; `started` or still to be."""
+
+    coroutine: Hook
+    waits_for: Any
+    started: bool
+    on_done: OnDone
 
 
 class InlineRunner:
     """One connection's runner; one coroutine at a time."""
 
-    __slots__ = ("_cancelling", "_context", "_handed", "_loop", "_on_done", "_stopped", "_task", "_wake")
+    __slots__ = ("_cancel_first", "_cancels", "_context", "_handed", "_loop", "_running", "_stopped", "_task", "_wake")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._context = contextvars.copy_context()
         self._task: asyncio.Task[None] | None = None
-        self._handed: tuple[Coroutine[Any, Any, Any], Any, bool] | None = None
+        self._handed: _Handed | None = None
+        self._running = False  # the task is at work on what was handed over
         self._wake: asyncio.Future[None] | None = None
-        self._on_done: OnDone | None = None
-        self._cancelling = False
+        self._cancel_first = False  # cancel what was handed over as soon as the task has it
+        self._cancels = 0  # our own requests to cancel the task that were not taken back
         self._stopped = False
 
     @property
     def is_busy(self) -> bool:
         """Whether a coroutine waits."""
-        return self._on_done is not None
+        return self._running or self._handed is not None
 
-    def run(self, coroutine: Coroutine[Any, Any, Any], on_done: OnDone) -> Outcome | None:
+    def run(self, coroutine: Hook, on_done: OnDone) -> Outcome | None:
         """Start `coroutine`. Its outcome if it did not wait; else None, and `on_done` is called later."""
         task = self._task
-        if task is None:
-            task = self._task = self._loop.create_task(self._carry_on(), context=self._context)
+        if task is None or task.done():
+            task = self._start_task()
         current = asyncio.current_task(self._loop)
-        if current is not None and current is not task:
-            self._hand_over(coroutine, None, False, on_done)  # called from somebody else's task: nothing can run in place
+        if current is not None and current is not task:  # called from somebody else's task: nothing can run in place
+            self._hand_over(_Handed(coroutine, None, False, on_done))
             return None
         try:
-            if current is task:
-                waits_for = coroutine.send(None)
-            else:
-                _enter_task(self._loop, task)
-                try:
-                    waits_for = self._context.run(coroutine.send, None)
-                finally:
-                    _leave_task(self._loop, task)
+            waits_for = coroutine.send(None) if current is task else self._send_as(task, coroutine)
         except StopIteration as stop:
-            return Outcome(stop.value, None)
-        except Exception as error:  # noqa: BLE001 - whatever a session raises is an outcome
-            return Outcome(None, error)
-        self._hand_over(coroutine, waits_for, True, on_done)
-        return None
+            outcome = Outcome(stop.value, None)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # whatever a session raises, CancelledError too, is an outcome
+            outcome = Outcome(None, error)
+        else:
+            self._hand_over(_Handed(coroutine, waits_for, True, on_done))
+            return None
+        if task.cancelling():
+            self._task = None  # the hook has cancelled its own task: that must not hit the next one
+        return outcome
 
     def cancel(self) -> None:
-        """Cancel what waits; its outcome is the CancelledError."""
-        if self._on_done is not None and self._task is not None:
-            self._cancelling = True
+        """Cancel what waits; its outcome is the CancelledError, unless it has a better one."""
+        if self._handed is not None:
+            self._cancel_first = True
+        elif self._running and self._task is not None:
+            self._cancels += 1
             self._task.cancel()
 
     def stop(self) -> None:
         """Nothing will run any more."""
         self._stopped = True
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+        self._wake_task()
 
-    def _hand_over(self, coroutine: Coroutine[Any, Any, Any], waits_for: Any, started: bool, on_done: OnDone) -> None:
-        self._handed = (coroutine, waits_for, started)
-        self._on_done = on_done
+    def _start_task(self) -> "asyncio.Task[None]":
+        carry_on = self._carry_on()
+        carry_on.send(None)  # begun already, so that a cancel ahead of the task's first step finds somebody at home
+        self._task = self._loop.create_task(carry_on, context=self._context)
+        return self._task
+
+    def _send_as(self, task: "asyncio.Task[None]", coroutine: Hook) -> object:
+        _enter_task(self._loop, task)
+        try:
+            return self._context.run(coroutine.send, None)
+        finally:
+            _leave_task(self._loop, task)
+
+    def _hand_over(self, handed: _Handed) -> None:
+        self._handed = handed
+        self._wake_task()
+
+    def _wake_task(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
     async def _carry_on(self) -> None:
-        while not self._stopped or self._handed is not None:
-            early: asyncio.CancelledError | None = None
-            try:
-                if self._handed is None:
-                    self._wake = self._loop.create_future()
-                    await self._wake
-            except asyncio.CancelledError as error:
-                early = error
-            self._wake = None
-            if self._handed is None:
-                if early is not None:
-                    raise early
-                continue
-            (coroutine, waits_for, started), self._handed = self._handed, None
-            outcome = await self._finish(coroutine, waits_for, started, early)
-            on_done, self._on_done = self._on_done, None
-            if on_done is not None:
-                on_done(outcome)
+        error = await _caught(_yield_once())
+        me = asyncio.current_task(self._loop)
+        while self._task is me:  # else it was cancelled by somebody else, and another one has taken over
+            if self._handed is not None:
+                await self._finish(error)
+                error = None
+            elif error is not None:
+                raise error
+            elif self._stopped:
+                return
+            else:
+                self._wake = wake = self._loop.create_future()
+                error = await _caught(wake)
 
-    async def _finish(
-        self, coroutine: Coroutine[Any, Any, Any], waits_for: Any, started: bool, early: BaseException | None
-    ) -> Outcome:
+    async def _finish(self, error: BaseException | None) -> None:
+        handed, self._handed, self._running = self._handed, None, True
+        assert handed is not None  # noqa: S101 - only called with something in hand
+        if self._cancel_first:
+            self._cancel_first, error = False, asyncio.CancelledError()
         try:
-            return Outcome(await _go_on(coroutine, waits_for, started, early), None)
-        except asyncio.CancelledError as error:
-            if not self._cancelling and self._task is not None and self._task.cancelling():
-                raise  # not we: the loop is shutting down
-            if self._cancelling and self._task is not None:
-                self._task.uncancel()
-            return Outcome(None, error)
-        except Exception as error:  # noqa: BLE001 - whatever a session raises is an outcome
-            return Outcome(None, error)
-        finally:
-            self._cancelling = False
+            outcome = Outcome(await _go_on(handed, error), None)
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as raised:  # whatever a session raises is an outcome
+            outcome = Outcome(None, raised)
+        self._running = False
+        self._take_back_cancels()
+        handed.on_done(outcome)
+
+    def _take_back_cancels(self) -> None:
+        """Our own cancels; a task that somebody else has cancelled too is given up."""
+        task = self._task
+        while self._cancels and task is not None:
+            self._cancels -= 1
+            task.uncancel()
+        if task is not None and task.cancelling():
+            self._task = None
 
 
 @types.coroutine
-def _go_on(
-    coroutine: Coroutine[Any, Any, Any], waits_for: Any, started: bool, error: BaseException | None
-) -> Generator[Any, Any, Any]:
+def _yield_once() -> Generator[Any, Any, None]:
+    yield
+
+
+async def _caught(awaitable: Awaitable[None]) -> asyncio.CancelledError | None:
+    """Wait; a cancel that ends the wait."""
+    try:
+        await awaitable
+    except asyncio.CancelledError as error:
+        return error
+    return None
+
+
+@types.coroutine
+def _go_on(handed: _Handed, error: BaseException | None) -> Generator[Any, Any, Any]:
+    """Go on with a coroutine that waits for a future: what a Task does, in the middle of a task."""
+    coroutine, waits_for = handed.coroutine, handed.waits_for
     try:
         if error is not None:
             waits_for = coroutine.throw(error)
-        elif not started:
+        elif not handed.started:
             waits_for = coroutine.send(None)
         while True:
             try:
                 value = yield waits_for
-            except BaseException as thrown:  # noqa: BLE001 - handed on, not handled
+            except GeneratorExit:  # the loop is gone
+                coroutine.close()
+                raise
+            except BaseException as thrown:  # handed on, not handled
                 waits_for = coroutine.throw(thrown)
             else:
                 waits_for = coroutine.send(value)

@@ -1,25 +1,25 @@
 """The server: sockets that listen, and the connections they give.
 
-    async with Server(MySession, port=2525) as server:
-        await server.serve_forever()
+async with Server(MySession, port=2525) as server:
+    await server.serve_forever()
 """
 
 import asyncio
 import contextlib
 import errno
 import logging
-import os
 import socket
 import ssl
-import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from smtpx.errors import ConfigurationError
 from smtpx.extensions import STANDARD
+from smtpx.net.listening import Listening, listen
 from smtpx.net.targets import endpoint_text, is_local_peer
+from smtpx.protocol import replies
 from smtpx.protocol.dialect import SMTP, Dialect
 from smtpx.protocol.extension import Extension, ExtensionSet
 from smtpx.protocol.limits import ServerLimits
@@ -27,8 +27,10 @@ from smtpx.protocol.settings import ServerSettings
 from smtpx.sasl import LOGIN, PLAIN, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ServerMechanism
 from smtpx.server.connection import Connection
 from smtpx.server.guard import Guard
+from smtpx.server.peer import SocketName
 from smtpx.server.session import Session
 from smtpx.server.settings import Deadlines, ShellSettings
+from smtpx.wire.reply import Reply
 
 if TYPE_CHECKING:
     from typing import Self
@@ -36,14 +38,18 @@ if TYPE_CHECKING:
 __all__ = ["Listener", "Server", "host_name"]
 
 _log = logging.getLogger("smtpx.server")
-_BACKLOG = 1024  # a short burst must not lose a SYN
 _ACCEPTS_AT_ONCE = 64
 _RETRY_SECONDS = 0.005
 _MAX_RETRY_SECONDS = 1.0
+_LOG_SECONDS = 60.0
+_CLOSE_SECONDS = 5.0  # for hooks to notice that they are cancelled, and for `Session.close`
 _TEMPORARY = frozenset(
-    {errno.ECONNABORTED, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN, errno.EINTR, errno.EPROTO}
+    getattr(errno, name)
+    for name in ("ECONNABORTED", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EAGAIN", "EINTR", "EPROTO")
+    if hasattr(errno, name)
 )
 _MECHANISMS = (SCRAM_SHA_256_PLUS, SCRAM_SHA_256, PLAIN, LOGIN)
+_CANNOT_SERVE = replies.make(421, "4.3.0", "internal error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,13 +142,13 @@ class Server:
         )
         self._check()
         self._guard = Guard(self._shell.protocol.limits)
-        self._sockets: list[socket.socket] = []
-        self._unix_paths: list[str] = []
+        self._listening: list[tuple[Listener, Listening]] = []
         self._accepting: list[asyncio.Task[None]] = []
+        self._attaching: set[asyncio.Task[None]] = set()
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
-        self._empty.set()
         self._stopped = asyncio.Event()
+        self._failure: Exception | None = None
 
     def _check(self) -> None:
         settings = self._shell.protocol
@@ -159,8 +165,8 @@ class Server:
     @property
     def port(self) -> int:
         """The port of the first TCP listener, the real one when 0 was asked for."""
-        for sock in self._sockets:
-            name = sock.getsockname()
+        for _, listening in self._listening:
+            name: SocketName = listening.sock.getsockname()
             if isinstance(name, tuple):
                 return int(name[1])
         raise ConfigurationError("this server listens on no TCP port, or not yet")
@@ -168,7 +174,7 @@ class Server:
     @property
     def addresses(self) -> list[str]:
         """What it listens on, as URLs: `smtp://127.0.0.1:2525`, `smtps://...`, `lmtp+unix:///run/x`."""
-        return [_url(self._shell.protocol.dialect, plan, sock) for plan, sock in zip(self._bound, self._sockets, strict=True)]
+        return [_url(self._shell.protocol.dialect, plan, listening.sock) for plan, listening in self._listening]
 
     @property
     def connections(self) -> int:
@@ -176,65 +182,32 @@ class Server:
         return len(self._connections)
 
     async def start(self) -> None:
-        """Listen.
+        """Listen. A server that was closed can be started again.
 
         Raises:
+            ConfigurationError: if it listens already.
             OSError: naming the address that can't be had; nothing listens then.
         """
-        self._bound: list[Listener] = []
-        self._stopped.clear()
+        if self._listening:
+            raise ConfigurationError("this server listens already")
+        self._empty, self._stopped, self._failure = asyncio.Event(), asyncio.Event(), None
         try:
             for plan in self._plans:
-                for sock in self._open(plan):
-                    self._sockets.append(sock)
-                    self._bound.append(plan)
+                opened = listen(host=plan.host, port=plan.port, unix=plan.unix, sock=plan.sock)
+                self._listening += [(plan, each) for each in opened]
         except BaseException:
             self._close_sockets()
             raise
         loop = asyncio.get_running_loop()
-        for plan, sock in zip(self._bound, self._sockets, strict=True):
-            self._accepting.append(loop.create_task(self._accept(plan, sock)))
-
-    def _open(self, plan: Listener) -> list[socket.socket]:
-        if plan.sock is not None:
-            plan.sock.setblocking(False)
-            return [plan.sock]
-        if plan.unix is not None:
-            return [self._open_unix(plan.unix)]
-        try:
-            found = socket.getaddrinfo(plan.host, plan.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        except socket.gaierror as error:
-            raise OSError(f"can't listen on {plan.host}: {error.strerror}") from error
-        opened: list[socket.socket] = []
-        port = plan.port
-        try:
-            for family, address in dict.fromkeys((each[0], each[4]) for each in found):
-                sock = _listen(family, (address[0], port, *address[2:]))
-                opened.append(sock)
-                port = port or sock.getsockname()[1]  # the second family on the port the first one got
-        except BaseException:
-            for sock in opened:
-                sock.close()
-            raise
-        return opened
-
-    def _open_unix(self, path: str) -> socket.socket:
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISSOCK(os.stat(path).st_mode):
-                with socket.socket(socket.AF_UNIX) as probe:
-                    if probe.connect_ex(path) == 0:
-                        raise OSError(errno.EADDRINUSE, f"something listens on {path} already")
-                os.unlink(path)  # left behind by a server that is gone
-        sock = _listen(socket.AF_UNIX, path)
-        self._unix_paths.append(path)
-        return sock
+        for plan, listening in self._listening:
+            self._accepting.append(loop.create_task(self._accept(plan, listening.sock)))
 
     # Accepting -------------------------------------------------------------------------------------------------------
 
     async def _accept(self, plan: Listener, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         settings = self._settings_of(plan)
-        pause, logged_at = _RETRY_SECONDS, -60.0
+        pause, logged_at = _RETRY_SECONDS, -_LOG_SECONDS
         while True:
             try:
                 accepted = await loop.sock_accept(sock)
@@ -244,55 +217,61 @@ class Server:
                     self._take(settings, plan, *sock.accept())
             except BlockingIOError:
                 continue
-            except OSError as error:
-                if error.errno not in _TEMPORARY:
-                    if not self._stopped.is_set():
-                        self._failure = error
-                        self._stopped.set()
+            except (OSError, ValueError) as error:  # ValueError: somebody else has closed the socket
+                if getattr(error, "errno", None) not in _TEMPORARY:
+                    self._failure = error
+                    self._stopped.set()
                     return
-                if loop.time() - logged_at >= 60:
+                if loop.time() - logged_at >= _LOG_SECONDS:
                     logged_at = loop.time()
                     _log.warning("can't accept connections just now: %s", error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _MAX_RETRY_SECONDS)
 
-    _failure: OSError | None = None
-
     def _settings_of(self, plan: Listener) -> ShellSettings:
         starttls = plan.tls is not None and not plan.implicit_tls
         return replace(self._shell, protocol=replace(self._shell.protocol, starttls=starttls))
 
-    def _take(self, settings: ShellSettings, plan: Listener, sock: socket.socket, name: object) -> None:
+    def _take(self, settings: ShellSettings, plan: Listener, sock: socket.socket, name: SocketName) -> None:
         address = str(name[0]) if isinstance(name, tuple) else "unix"
         refusal = self._guard.admit(address, local=is_local_peer(name))
         if refusal is not None:
             _log.info("refused %s: %s", endpoint_text(name), refusal)
-            _refuse(sock, b"" if plan.implicit_tls else refusal.to_bytes())
+            _refuse(sock, plan, refusal)
             return
+        sock.setblocking(False)
+        admission = _Admission(self._guard, address, self.forget)
 
         def make() -> Connection:
-            return Connection(
-                settings, self._session(), self._guard, owner, tls=plan.tls, implicit_tls=plan.implicit_tls
+            connection = Connection(
+                settings,
+                self._session(),
+                self._guard,
+                admission,
+                name=name,
+                tls=plan.tls,
+                implicit_tls=plan.implicit_tls,
             )
-
-        owner = _Admission(self, address)
-        sock.setblocking(False)
-        task = asyncio.get_running_loop().create_task(self._attach(make, sock, owner))
-        owner.task = task
-
-    async def _attach(self, make: Callable[[], Connection], sock: socket.socket, owner: "_Admission") -> None:
-        try:
-            _, connection = await asyncio.get_running_loop().connect_accepted_socket(make, sock)
-        except Exception:
-            sock.close()
-            owner.release()
-            _log.exception("can't serve a connection")
-            return
-        if not owner.is_released:
             self._connections.add(connection)
             self._empty.clear()
-            if not self._sockets:
-                connection.drain()
+            return connection
+
+        task = asyncio.get_running_loop().create_task(self._attach(make, sock, plan, admission))
+        self._attaching.add(task)
+        task.add_done_callback(self._attaching.discard)
+
+    async def _attach(
+        self, make: Callable[[], Connection], sock: socket.socket, plan: Listener, admission: "_Admission"
+    ) -> None:
+        try:
+            _, connection = await asyncio.get_running_loop().connect_accepted_socket(make, sock)
+        except Exception:  # the session could not be made
+            _log.exception("can't serve a connection")
+            _refuse(sock, plan, _CANNOT_SERVE)
+            admission.release()
+            return
+        if not self._listening:  # accepted just before it was over
+            connection.drain()
 
     def forget(self, connection: Connection) -> None:
         """A connection is over."""
@@ -314,37 +293,45 @@ class Server:
 
     async def drain(self, timeout_seconds: float = 30.0) -> None:
         """Stop listening, let messages under way finish, then close. May be called again."""
-        self._close_sockets()
+        await self._stop_listening()
         for connection in list(self._connections):
             connection.drain()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_seconds):
-                await self._empty.wait()
+        await self._wait_until_empty(timeout_seconds)
         await self.close()
 
     async def close(self) -> None:
         """Stop at once: hooks are cancelled, `Session.close` is awaited. May be called again."""
-        self._close_sockets()
-        for connection in list(self._connections):
-            connection.shut_down()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(5.0):
-                await self._empty.wait()
-        for task in self._accepting:
+        try:
+            await self._stop_listening()
+            for connection in list(self._connections):
+                connection.shut_down()
+            await self._wait_until_empty(_CLOSE_SECONDS)
+            for connection in list(self._connections):
+                connection.abandon()
+            await self._wait_until_empty(_CLOSE_SECONDS)
+        finally:
+            self._stopped.set()
+
+    async def _wait_until_empty(self, seconds: float) -> None:
+        if self._connections:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._empty.wait()
+
+    async def _stop_listening(self) -> None:
+        accepting, self._accepting = self._accepting, []
+        for task in accepting:
             task.cancel()
-        self._accepting.clear()
-        self._stopped.set()
+        try:
+            await asyncio.gather(*accepting, return_exceptions=True)  # the loop must let go of a socket first
+        finally:
+            self._close_sockets()
+        await asyncio.gather(*self._attaching, return_exceptions=True)
 
     def _close_sockets(self) -> None:
-        for task in self._accepting:
-            task.cancel()
-        for sock in self._sockets:
-            sock.close()
-        self._sockets.clear()
-        for path in self._unix_paths:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-        self._unix_paths.clear()
+        for _, listening in self._listening:
+            listening.close()
+        self._listening.clear()
 
     async def __aenter__(self) -> "Self":
         await self.start()
@@ -359,36 +346,31 @@ class Server:
 class _Admission:
     """One connection's place in the guard's counts, given back once."""
 
-    __slots__ = ("_address", "_server", "is_released", "task")
+    __slots__ = ("_address", "_forget", "_guard", "_is_released")
 
-    def __init__(self, server: Server, address: str) -> None:
-        self._server = server
+    def __init__(self, guard: Guard, address: str, forget: Callable[[Connection], None]) -> None:
+        self._guard = guard
         self._address = address
-        self.is_released = False
-        self.task: asyncio.Task[None] | None = None
+        self._forget = forget
+        self._is_released = False
 
     def connection_closed(self, connection: Connection) -> None:
-        self._server.forget(connection)
+        self._forget(connection)
         self.release()
 
     def release(self) -> None:
-        if not self.is_released:
-            self.is_released = True
-            self._server._guard.release(self._address)
+        if not self._is_released:
+            self._is_released = True
+            self._guard.release(self._address)
 
 
 def _served(mechanisms: Sequence[ServerMechanism], session: Callable[[], Session]) -> tuple[ServerMechanism, ...]:
     """The mechanisms that the session has a method for."""
-    kind = _class_of(session)
-    judges, looks_up = kind.authenticate is not Session.authenticate, kind.lookup is not Session.lookup
+    maker: object = getattr(session, "func", session)  # functools.partial(MySession, ...)
+    kind = cast("type[object]", maker) if isinstance(maker, type) else type(session())
+    judges = getattr(kind, "authenticate", None) is not Session.authenticate
+    looks_up = getattr(kind, "lookup", Session.lookup) is not Session.lookup
     return tuple(each for each in mechanisms if (looks_up if each.needs_lookup else judges))
-
-
-def _class_of(session: Callable[[], Session]) -> type[Session]:
-    kind = session if isinstance(session, type) else getattr(session, "func", None)
-    if isinstance(kind, type) and issubclass(kind, Session):
-        return kind
-    return type(session())
 
 
 def host_name() -> str:
@@ -397,31 +379,16 @@ def host_name() -> str:
     return name if name.isascii() and " " not in name else "localhost"
 
 
-def _listen(family: int, address: object) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if family != socket.AF_UNIX and os.name == "posix":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setblocking(False)
-        sock.bind(address)  # type: ignore[arg-type]
-        sock.listen(_BACKLOG)
-    except OSError as error:
-        sock.close()
-        raise OSError(error.errno, f"can't listen on {endpoint_text(address)}: {error.strerror}") from error
-    return sock
-
-
-def _refuse(sock: socket.socket, octets: bytes) -> None:
+def _refuse(sock: socket.socket, plan: Listener, refusal: Reply) -> None:
     """Say no and close, without waiting for anybody."""
     with sock, contextlib.suppress(OSError):
-        sock.setblocking(False)
-        sock.send(octets)
+        if not plan.implicit_tls:
+            sock.setblocking(False)
+            sock.send(refusal.to_bytes())
 
 
 def _url(dialect: Dialect, plan: Listener, sock: socket.socket) -> str:
-    name = sock.getsockname()
+    name: SocketName = sock.getsockname()
     if not isinstance(name, tuple):
         return f"{dialect.scheme}+unix://{endpoint_text(name)}"
     scheme = f"{dialect.scheme}s" if plan.implicit_tls else dialect.scheme

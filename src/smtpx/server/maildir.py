@@ -6,10 +6,12 @@ goes wrong before leaves nothing in `new`.
 
 import asyncio
 import errno
+import itertools
 import logging
 import os
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,106 +85,143 @@ class Maildir:
         OSError: if it can't be made or written to.
     """
 
-    def __init__(self, path: str | Path, *, min_free_bytes: int = 100 * 1024 * 1024, files: Files | None = None) -> None:
+    def __init__(
+        self, path: str | Path, *, min_free_bytes: int = 100 * 1024 * 1024, files: Files | None = None
+    ) -> None:
         self.path = Path(path)
         self.files = files or Files()
         self.min_free_bytes = min_free_bytes
         self.is_healthy = True
         for name in ("tmp", "new", "cur"):
             (self.path / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not os.access(self.path / "tmp", os.W_OK | os.X_OK):
+        self.tmp = str(self.path / "tmp")
+        self.new = str(self.path / "new")
+        if not os.access(self.tmp, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "can't write to the Maildir", str(self.path))
-        self._tmp = str(self.path / "tmp")
-        self._new = str(self.path / "new")
         self._host = socket.gethostname().replace("/", "\\057").replace(":", "\\072")
-        self._count = 0
+        self._count = itertools.count(1)
 
     def has_room(self) -> bool:
         """Whether there is room enough to take another message."""
         try:
-            return self.files.free_bytes(self._tmp) >= self.min_free_bytes
+            return self.files.free_bytes(self.tmp) >= self.min_free_bytes
         except OSError:
             return True  # writing will tell
 
     def new_message(self) -> "NewMessage":
         """A place for one message, with a name nobody else has."""
-        self._count += 1
         now = time.time_ns()
-        unique = f"{now // 10**9}.M{now // 1000 % 10**6}P{os.getpid()}Q{self._count}R{secrets.token_hex(4)}"
+        unique = f"{now // 10**9}.M{now // 1000 % 10**6}P{os.getpid()}Q{next(self._count)}R{secrets.token_hex(4)}"
         return NewMessage(self, f"{unique}.{self._host}")
 
     def check(self) -> bool:
-        """After a disk error: whether a fresh file can be written and synced again."""
+        """After a disk error: whether a fresh file can be written and synced again. Blocking: for threads."""
         if not self.is_healthy:
             probe = self.new_message()
             try:
-                probe.write(b"")
-                self.files.sync(probe.open())
+                probe.write(b"\n")
+                probe.sync()
                 self.is_healthy = True
-            except OSError:
-                return False
+            except OSError as error:
+                _log.warning("the Maildir still can't be written to: %s", error)
             finally:
                 probe.discard()
         return self.is_healthy
 
 
+class GivenUp(Exception):
+    """The message was given up before it was safe."""
+
+
 class NewMessage:
-    """A message on its way into a Maildir. Blocking: for threads."""
+    """A message on its way into a Maildir. Blocking: for threads, one at a time; `give_up` is for any thread."""
 
     def __init__(self, maildir: Maildir, name: str) -> None:
         self._maildir = maildir
+        self._files = maildir.files
         self.name = name
-        self._tmp_path = os.path.join(maildir._tmp, name)
+        self._tmp_path = os.path.join(maildir.tmp, name)
         self._file: BinaryIO | None = None
+        self._work = threading.Lock()  # held while a thread is at work on the file
+        self._verdict = threading.Lock()  # held while it is decided whether the file is published
+        self._given_up = False
+        self._published = False
 
-    def open(self) -> BinaryIO:
-        """Its file in `tmp`."""
-        if self._file is None:
-            self._file = self._maildir.files.open_new(self._tmp_path)
-        return self._file
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is a file in `tmp`."""
+        return self._file is not None
 
     def write(self, data: bytes) -> None:
         """One more piece."""
-        self._maildir.files.write(self.open(), data)
+        with self._work:
+            self._files.write(self._open(), data)
 
-    def publish(self) -> None:
-        """Make it safe, then visible.
-
-        Raises:
-            OSError: nothing is in `new` then.
-        """
-        files = self._maildir.files
-        files.sync(self.open())
-        self._close()
-        target = os.path.join(self._maildir._new, self.name)
-        files.rename(self._tmp_path, target)
-        try:
-            files.sync_directory(self._maildir._new)
-        except OSError:
-            files.remove(target)  # it is not safe, so it was never there
-            raise
+    def sync(self) -> None:
+        """What was written, to the disk."""
+        with self._work:
+            self._files.sync(self._open())
 
     def store(self, pieces: Sequence[bytes]) -> None:
-        """Write and publish in one go, or leave nothing."""
+        """The last pieces; then make it safe, then visible.
+
+        Raises:
+            OSError: nothing is in `new` then, nor in `tmp`.
+            GivenUp: the same, because somebody wanted it so.
+        """
         try:
             self.write(b"".join(pieces))
-            self.publish()
+            self.sync()
+            self._publish()
         except BaseException:
             self.discard()
             raise
 
+    def give_up(self) -> bool:
+        """Don't publish it any more; False when that comes too late."""
+        with self._verdict:
+            self._given_up = True
+            return not self._published
+
     def discard(self) -> None:
-        """Leave nothing behind."""
-        self._close()
-        try:
-            self._maildir.files.remove(self._tmp_path)
-        except OSError as error:
-            _log.warning("can't remove %s: %s", self._tmp_path, error)
+        """Leave nothing behind in `tmp`."""
+        self.give_up()
+        with self._work:
+            self._close()
+            self._remove(self._tmp_path)
+
+    def _open(self) -> BinaryIO:
+        if self._file is None:
+            if self._given_up:
+                raise GivenUp
+            self._file = self._files.open_new(self._tmp_path)
+        return self._file
+
+    def _publish(self) -> None:
+        with self._work:
+            self._close()
+            with self._verdict:
+                if self._given_up:
+                    raise GivenUp
+                self._published = True
+            target = os.path.join(self._maildir.new, self.name)
+            self._files.rename(self._tmp_path, target)
+            try:
+                self._files.sync_directory(self._maildir.new)
+            except OSError:
+                self._remove(target)  # it is not safe, so it was never there
+                raise
 
     def _close(self) -> None:
         if self._file is not None:
             file, self._file = self._file, None
             file.close()
+
+    def _remove(self, path: str) -> None:
+        try:
+            self._files.remove(path)
+        except OSError as error:
+            _log.warning("can't remove %s: %s", path, error)
 
 
 class MaildirSession(Session):
@@ -219,25 +258,33 @@ class MaildirSession(Session):
     async def data(self, body: Body) -> Reply:
         """Store; 250 only for what is on disk."""
         message = self._maildir.new_message()
+        try:
+            pieces = await self._spool(message, body)
+            await _store(message, pieces)
+        except OSError as error:
+            raise self._refusal(error) from error
+        return ok(f"queued as {message.name}")
+
+    async def _spool(self, message: NewMessage, body: Body) -> list[bytes]:
+        """Read the body, and write what is too much for memory; gives the rest."""
         pieces = [self._trace(message.name)]
         size = 0
-        spooled = False
         try:
             async for piece in body:
                 pieces.append(piece)
                 size += len(piece)
                 if size >= _SPOOL_MEMORY:
-                    await asyncio.to_thread(message.write, b"".join(pieces))
-                    pieces, size, spooled = [], 0, True
-            await asyncio.shield(asyncio.to_thread(message.store, pieces))
-        except OSError as error:
-            await asyncio.to_thread(message.discard)
-            raise self._refusal(error) from error
+                    data, pieces, size = b"".join(pieces), [], 0
+                    await asyncio.to_thread(message.write, data)
+        except asyncio.CancelledError:
+            # Not waited for: a thread may hang in the disk, and we may be cancelled for just that.
+            asyncio.get_running_loop().run_in_executor(None, message.discard)
+            raise
         except BaseException:
-            if spooled:
+            if message.is_begun:
                 await asyncio.to_thread(message.discard)
             raise
-        return ok(f"queued as {message.name}")
+        return pieces
 
     def _refusal(self, error: OSError) -> Reject:
         _log.error("can't store a message: %s", error)
@@ -271,6 +318,23 @@ class MaildirSession(Session):
             return self._protocol
         base = "UTF8" + self._protocol if self._utf8 else self._protocol if self._protocol == "LMTP" else "ESMTP"
         return base + ("S" if peer.tls else "") + ("A" if peer.identity else "")
+
+
+async def _store(message: NewMessage, pieces: Sequence[bytes]) -> None:
+    """Store in a thread. If we are cancelled the message is not stored, or else it is as if we had not been."""
+    storing = asyncio.ensure_future(asyncio.to_thread(message.store, pieces))
+    try:
+        await asyncio.shield(storing)
+    except asyncio.CancelledError:
+        storing.add_done_callback(_forget)
+        if message.give_up():
+            raise
+        await asyncio.shield(storing)  # it is being published: a rename, and what it needs to be safe
+
+
+def _forget(storing: "asyncio.Future[None]") -> None:
+    if not storing.cancelled():
+        storing.exception()  # GivenUp, or what happened before it was noticed
 
 
 def _literal(peer: Peer) -> str:

@@ -8,7 +8,10 @@ from smtpx.protocol.facts import TLSFacts
 if TYPE_CHECKING:
     from smtpx.protocol.server import ServerProtocol
 
-__all__ = ["Peer"]
+__all__ = ["Peer", "SocketName"]
+
+SocketName = tuple[Any, ...] | str | bytes | None
+"""What `getpeername` and `accept` call a peer; on a unix socket mostly nothing."""
 
 
 class Peer:
@@ -16,13 +19,13 @@ class Peer:
 
     Attributes:
         id: names the connection in logs and in replies about internal errors.
-        address: IP address, or the path of a unix socket.
+        address: IP address, or "unix" for a unix socket without a name.
         port: TCP port, 0 on a unix socket.
     """
 
     __slots__ = ("_name", "_protocol", "address", "id", "port")
 
-    def __init__(self, connection_id: str, name: Any, protocol: "ServerProtocol") -> None:
+    def __init__(self, connection_id: str, name: SocketName, protocol: "ServerProtocol") -> None:
         self.id = connection_id
         self._name = name
         self.address = str(name[0]) if isinstance(name, tuple) else endpoint_text(name)

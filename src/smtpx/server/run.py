@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,7 @@ async def run_until_signal(
                     loop.remove_signal_handler(number)
 
 
-async def _first(*waits: Any) -> None:
+async def _first(*waits: Coroutine[Any, Any, object]) -> None:
     """Wait for the first to end; the others are cancelled. Its error is raised."""
     tasks = [asyncio.ensure_future(each) for each in waits]
     try:
@@ -62,7 +62,7 @@ async def _first(*waits: Any) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def serve(session: Callable[[], Session], **options: Any) -> None:
+def serve(session: Callable[[], Session], **options: Any) -> None:  # noqa: ANN401 - those of Server
     """Serve until SIGTERM or Ctrl-C, then let messages under way finish. Takes the options of `Server`.
 
     Raises:
@@ -78,7 +78,13 @@ class ServerThread:
         smtpx.send(server.url, ...)
     """
 
-    def __init__(self, session: Callable[[], Session], *, drain_seconds: float = 5.0, **options: Any) -> None:
+    def __init__(
+        self,
+        session: Callable[[], Session],
+        *,
+        drain_seconds: float = 5.0,
+        **options: Any,  # noqa: ANN401 - those of Server
+    ) -> None:
         self._session = session
         self._options = options
         self._drain_seconds = drain_seconds
@@ -88,6 +94,7 @@ class ServerThread:
         self._stop: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
         self._port = 0
+        self._is_listening = False
         self.addresses: list[str] = []
 
     def start(self) -> None:
@@ -99,24 +106,33 @@ class ServerThread:
         if self._thread is not None:
             raise ConfigurationError("this server is running already")
         self._started.clear()
-        self._error = None
+        self._is_listening = False
         self._thread = threading.Thread(target=self._main, name="smtpx-server", daemon=True)
         self._thread.start()
         self._started.wait()
-        if self._error is not None:
-            self._thread.join()
-            self._thread = None
-            raise self._error
+        if not self._is_listening:
+            self._join(self._thread)
 
     def stop(self) -> None:
-        """Drain and end; may be called again."""
-        thread, self._thread = self._thread, None
+        """Drain and end; may be called again.
+
+        Raises:
+            OSError: if listening came to an end by itself.
+        """
+        thread = self._thread
         if thread is None:
             return
         if self._loop is not None and self._stop is not None:
-            with contextlib.suppress(RuntimeError):
+            with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(self._stop.set)
+        self._join(thread)
+
+    def _join(self, thread: threading.Thread) -> None:
         thread.join()
+        self._thread, error = None, self._error
+        self._error = None
+        if error is not None:
+            raise error
 
     @property
     def port(self) -> int:
@@ -131,7 +147,7 @@ class ServerThread:
     def _main(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001 - raised in the thread that started us
+        except BaseException as error:
             self._error = error
         finally:
             self._started.set()
@@ -143,6 +159,7 @@ class ServerThread:
             self.addresses = server.addresses
             with contextlib.suppress(ConfigurationError):
                 self._port = server.port
+            self._is_listening = True
             self._started.set()
             await _first(server.serve_forever(), self._stop.wait())
             await server.drain(self._drain_seconds)

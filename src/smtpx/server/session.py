@@ -140,8 +140,9 @@ class Session:
     async def data(self, body: Body) -> Reply | Mapping[str, Reply] | None:
         """Take the message. What a 250 is returned for must be safe.
 
-        Called when the body is complete, or its first 64 KiB are there; reading on waits for the rest. If the transfer
-        is given up, reading raises `TransferAborted`. In LMTP a mapping gives each recipient its own reply.
+        Called when the body is complete, when its first 64 KiB or its first chunk are there, or when it is given up;
+        reading on waits for the rest, and raises `TransferAborted` if there is none. In LMTP a mapping gives each
+        recipient its own reply.
         """
         await body.discard()
         return None

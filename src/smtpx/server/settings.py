@@ -1,6 +1,6 @@
 """What a listener is told beyond the protocol's rules: deadlines, and how patient it is before the greeting."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from smtpx.protocol.settings import ServerSettings
 
@@ -28,18 +28,7 @@ class Deadlines:
 
     def capped(self, seconds: float) -> "Deadlines":
         """These, with `seconds` for a command and at most that for an AUTH step and the data budget."""
-        return Deadlines(
-            command=seconds,
-            auth_step=min(self.auth_step, seconds),
-            auth_exchange=min(self.auth_exchange, max(seconds, self.auth_step)),
-            data=min(self.data, seconds),
-            min_data_rate=self.min_data_rate,
-            tls_handshake=self.tls_handshake,
-            handler=self.handler,
-            final=self.final,
-            write=self.write,
-            drain_envelope=self.drain_envelope,
-        )
+        return replace(self, command=seconds, auth_step=min(self.auth_step, seconds), data=min(self.data, seconds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,146 @@
+"""A connection that is awaited, under `AsyncConnection` and in the pool of `AsyncClient`."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from smtpx.client.conversation import Conversation, check_idle, may_fall_back
+from smtpx.client.mail import Mail, Source, octets_of
+from smtpx.client.settings import ClientSettings
+from smtpx.errors import SMTPXError
+from smtpx.flows.outcome import SendResult
+from smtpx.flows.session import Security
+from smtpx.flows.steps import Flow
+from smtpx.net.aio import AsyncStream, connect
+from smtpx.net.deadlines import Deadline, now
+from smtpx.net.drive import arun
+from smtpx.net.targets import is_local_peer
+from smtpx.net.trace import mask_auth
+
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["AsyncLink"]
+
+T = TypeVar("T")
+
+
+class AsyncLink:
+    """One conversation over one socket."""
+
+    def __init__(self, conversation: Conversation, stream: AsyncStream) -> None:
+        self.conversation = conversation
+        self._stream = stream
+        self._busy = False
+
+    @classmethod
+    async def open(cls, settings: ClientSettings) -> "AsyncLink":
+        """Connect, and come to READY; see `AsyncConnection.open`."""
+        deadline = Deadline(settings.timeout)
+        link = await cls._attempt(settings, deadline)
+        if link is None:  # RFC 7435: opportunistic TLS is better than none, but none is better than no mail
+            link = await cls._attempt(replace(settings, security=Security.NONE), deadline)
+        assert link is not None  # noqa: S101 - with Security.NONE there is nothing to fall back to
+        return link
+
+    @classmethod
+    async def _attempt(cls, settings: ClientSettings, deadline: Deadline) -> "AsyncLink | None":
+        """None: the handshake broke, and another connection may do without."""
+        stream = await _connected(settings, deadline.limit(settings.timeouts.connect))
+        try:
+            tls = None
+            if settings.security is Security.IMPLICIT:
+                tls = await stream.start_tls(deadline.limit(settings.timeouts.tls))
+            link = cls(Conversation(settings, stream.local, stream.peer, tls), stream)
+            try:
+                await link.run(link.conversation.start(), deadline=deadline)
+            except SMTPXError as error:
+                await link.quit()
+                if not may_fall_back(settings, error, local=link.conversation.is_local):
+                    raise
+                return None
+        except BaseException:
+            stream.close()
+            raise
+        return link
+
+    async def run(self, flow: Flow[T], source: Source | None = None, *, deadline: Deadline | None = None) -> T:
+        """Drive a flow; whatever goes wrong, the connection is in a known state after it, or closed."""
+        check_idle(self._busy, self.is_open)
+        chunks = _chunks(source) if source is not None else None
+        self._busy = True
+        conversation = self.conversation
+        try:
+            if source is not None and source.is_file:
+                await asyncio.to_thread(source.scan)
+            return await arun(flow, self._stream, deadline or Deadline(conversation.settings.timeout), chunks)
+        except SMTPXError:
+            if conversation.is_spoilt:
+                self.close()
+            raise
+        except BaseException:
+            self.close()  # a flow that did not finish: nobody knows where the server is
+            raise
+        finally:
+            self._busy = False
+
+    async def send(self, mail: Mail, *, strict: bool, smtputf8: bool | None) -> SendResult:
+        """One message."""
+        begun = now()
+        result = await self.run(self.conversation.send(mail, strict=strict, smtputf8=smtputf8), mail.source)
+        return replace(result, duration_seconds=now() - begun)
+
+    @property
+    def peer(self) -> object:
+        """The name of the socket's other end."""
+        return self._stream.peer
+
+    @property
+    def is_open(self) -> bool:
+        """Whether commands can be sent."""
+        return self.conversation.is_open and not self._stream.is_closed
+
+    async def quit(self) -> None:
+        """QUIT and close. Never an error."""
+        if self.is_open:
+            await self.run(self.conversation.quit())
+        self.close()
+
+    async def leave(self) -> None:
+        """QUIT without waiting for its reply, and close."""
+        if self.is_open:
+            await self.run(self.conversation.leave())
+        self.close()
+
+    def close(self) -> None:
+        """Close without a word."""
+        self.conversation.protocol.connection_closed()
+        self._stream.close()
+
+
+async def _connected(settings: ClientSettings, timeout_seconds: float) -> AsyncStream:
+    def context() -> "ssl.SSLContext":
+        from smtpx.client.tls_policy import context_for
+
+        return context_for(settings, local=is_local_peer(stream.peer))
+
+    stream = await connect(settings.target, context, timeout_seconds, settings.connect)
+    if settings.trace is not None:
+        stream.trace = mask_auth(settings.trace)
+    return stream
+
+
+async def _chunks(source: Source) -> AsyncIterator[bytes]:
+    """Content in pieces; files are read in a thread."""
+    pieces = source.async_chunks()
+    if pieces is not None:
+        async for piece in pieces:
+            yield octets_of(piece)
+    elif source.is_file:
+        octets = source.chunks()
+        while piece := await asyncio.to_thread(next, octets, b""):
+            yield piece
+    else:
+        for piece in source.chunks():
+            yield piece

@@ -1,0 +1,133 @@
+"""A connection that blocks, under `Connection` and in the pool of `Client`: conversation, stream and driver."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from smtpx.client.conversation import Conversation, check_idle, may_fall_back
+from smtpx.client.mail import Mail, Source
+from smtpx.client.settings import ClientSettings
+from smtpx.errors import SMTPXError
+from smtpx.flows.outcome import SendResult
+from smtpx.flows.session import Security
+from smtpx.flows.steps import Flow
+from smtpx.net.deadlines import Deadline, now
+from smtpx.net.drive import run
+from smtpx.net.sockets import SocketStream, connect, dial
+from smtpx.net.targets import is_local_peer
+from smtpx.net.trace import mask_auth
+
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["Link"]
+
+T = TypeVar("T")
+
+
+class Link:
+    """One conversation over one socket."""
+
+    def __init__(self, conversation: Conversation, stream: SocketStream) -> None:
+        self.conversation = conversation
+        self._stream = stream
+        self._busy = False
+
+    @classmethod
+    def open(cls, settings: ClientSettings) -> "Link":
+        """Connect, and come to READY; see `Connection.open`."""
+        deadline = Deadline(settings.timeout)
+        link = cls._attempt(settings, deadline)
+        if link is None:  # RFC 7435: opportunistic TLS is better than none, but none is better than no mail
+            link = cls._attempt(replace(settings, security=Security.NONE), deadline)
+        assert link is not None  # noqa: S101 - with Security.NONE there is nothing to fall back to
+        return link
+
+    @classmethod
+    def _attempt(cls, settings: ClientSettings, deadline: Deadline) -> "Link | None":
+        """None: the handshake broke, and another connection may do without."""
+        stream = _connected(settings, deadline.limit(settings.timeouts.connect))
+        try:
+            tls = None
+            if settings.security is Security.IMPLICIT:
+                tls = stream.start_tls(deadline.limit(settings.timeouts.tls))
+            link = cls(Conversation(settings, stream.local, stream.peer, tls), stream)
+            try:
+                link.run(link.conversation.start(), deadline=deadline)
+            except SMTPXError as error:
+                link.quit()
+                if not may_fall_back(settings, error, local=link.conversation.is_local):
+                    raise
+                return None
+        except BaseException:
+            stream.close()
+            raise
+        return link
+
+    def run(self, flow: Flow[T], source: Source | None = None, *, deadline: Deadline | None = None) -> T:
+        """Drive a flow; whatever goes wrong, the connection is in a known state after it, or closed."""
+        check_idle(self._busy, self.is_open)
+        chunks = source.chunks() if source is not None else None
+        self._busy = True
+        conversation = self.conversation
+        try:
+            return run(flow, self._stream, deadline or Deadline(conversation.settings.timeout), chunks)
+        except SMTPXError:
+            if conversation.is_spoilt:
+                self.close()
+            raise
+        except BaseException:
+            self.close()  # a flow that did not finish: nobody knows where the server is
+            raise
+        finally:
+            self._busy = False
+
+    def send(self, mail: Mail, *, strict: bool, smtputf8: bool | None) -> SendResult:
+        """One message."""
+        begun = now()
+        result = self.run(self.conversation.send(mail, strict=strict, smtputf8=smtputf8), mail.source)
+        return replace(result, duration_seconds=now() - begun)
+
+    @property
+    def peer(self) -> object:
+        """The name of the socket's other end."""
+        return self._stream.peer
+
+    @property
+    def is_open(self) -> bool:
+        """Whether commands can be sent."""
+        return self.conversation.is_open and not self._stream.is_closed
+
+    def quit(self) -> None:
+        """QUIT and close. Never an error."""
+        if self.is_open:
+            self.run(self.conversation.quit())
+        self.close()
+
+    def leave(self) -> None:
+        """QUIT without waiting for its reply, and close."""
+        if self.is_open:
+            self.run(self.conversation.leave())
+        self.close()
+
+    def close(self) -> None:
+        """Close without a word."""
+        self.conversation.protocol.connection_closed()
+        self._stream.close()
+
+
+def _connected(settings: ClientSettings, timeout_seconds: float) -> SocketStream:
+    target = settings.target
+    if settings.connect is None:
+        sock = connect(target, timeout_seconds)
+    else:
+        sock = dial(settings.connect, target, timeout_seconds)
+
+    def context() -> "ssl.SSLContext":
+        from smtpx.client.tls_policy import context_for
+
+        return context_for(settings, local=is_local_peer(stream.peer))
+
+    stream = SocketStream(sock, context, target.tls_name)
+    if settings.trace is not None:
+        stream.trace = mask_auth(settings.trace)
+    return stream

@@ -1,0 +1,134 @@
+"""Sockets that listen: on every address a name stands for, on a unix path, or one that somebody else has opened."""
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+
+from smtpx.net.targets import endpoint_text
+
+__all__ = ["Listening", "listen"]
+
+_BACKLOG = 1024  # a short burst must not lose a SYN
+_ATTEMPTS = 10  # to find a port that is free in both families
+_NOT_HERE = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})  # a family that this host has switched off
+_ALIVE = frozenset({0, errno.EAGAIN, errno.EINPROGRESS})  # what connecting to a unix socket gives that is listened on
+_Address = tuple[int, tuple[object, ...]]  # family, and what bind takes
+
+
+class Listening:
+    """A socket that listens. It does not block.
+
+    Attributes:
+        sock: the socket.
+        unix: the path of a unix socket that was made here, removed by `close`.
+    """
+
+    def __init__(self, sock: socket.socket, unix: str | None = None) -> None:
+        self.sock = sock
+        self.unix = unix
+        self._made = _identity(unix) if unix is not None else None
+
+    def close(self) -> None:
+        """Close it; may be called again. A path that somebody else has taken in the meantime stays."""
+        if self._made is not None and self.unix is not None and _identity(self.unix) == self._made:
+            with contextlib.suppress(OSError):
+                os.unlink(self.unix)
+        self._made = None
+        self.sock.close()
+
+
+def listen(
+    *, host: str | None = None, port: int = 0, unix: str | None = None, sock: socket.socket | None = None
+) -> list[Listening]:
+    """Listen on all addresses of a host, all with one port (0: any free one), or on a unix path, or on a socket.
+
+    Args:
+        host: None for all addresses of this machine.
+
+    Raises:
+        OSError: naming the address; nothing listens then.
+    """
+    if sock is not None:
+        sock.setblocking(False)
+        sock.listen(_BACKLOG)
+        return [Listening(sock)]
+    if unix is not None:
+        return [_listen_unix(unix)]
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise OSError(f"can't listen on {host}: {error.strerror}") from error
+    addresses: list[_Address] = list(dict.fromkeys((int(each[0]), each[4]) for each in found))
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return _listen_on_all(addresses, port)
+        except OSError as error:
+            if port or error.errno != errno.EADDRINUSE:
+                raise
+    return _listen_on_all(addresses, port)
+
+
+def _listen_on_all(addresses: list[_Address], port: int) -> list[Listening]:
+    opened: list[Listening] = []
+    missing: OSError | None = None
+    try:
+        for family, address in addresses:
+            try:
+                sock = _bind(family, (address[0], port, *address[2:]))
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+                missing = error
+                continue
+            opened.append(Listening(sock))
+            port = port or int(sock.getsockname()[1])  # the second family on the port the first one got
+    except BaseException:
+        for each in opened:
+            each.close()
+        raise
+    if missing is not None and not opened:
+        raise missing
+    return opened
+
+
+def _listen_unix(path: str) -> Listening:
+    is_abstract = path.startswith("\0")  # Linux: a name without a file
+    if not is_abstract:
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.stat(path).st_mode) and not _is_alive(path):
+                os.unlink(path)  # left behind by a server that is gone
+    return Listening(_bind(socket.AF_UNIX, path), None if is_abstract else path)
+
+
+def _is_alive(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        return probe.connect_ex(path) in _ALIVE
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _bind(family: int, address: tuple[object, ...] | str) -> socket.socket:
+    sock = None
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if isinstance(address, tuple) and os.name == "posix":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setblocking(False)
+        sock.bind(address)
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        if sock is not None:
+            sock.close()
+        raise OSError(error.errno, f"can't listen on {endpoint_text(address)}: {error.strerror}") from error
+    return sock

@@ -1,0 +1,356 @@
+"""What the protocol asks, answered by the session: each question by one hook, each message by one delivery."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Protocol
+
+from smtpx.protocol import replies
+from smtpx.protocol.events import (
+    AuthAsked,
+    AuthFailed,
+    BodyAborted,
+    BodyEnded,
+    BodyReceived,
+    BodyStarted,
+    ChunkEnded,
+    ConnectionEnded,
+    Event,
+    HelloAsked,
+    LookupAsked,
+    MailAsked,
+    PauseAsked,
+    RcptAsked,
+    ResetAsked,
+    StartTLSAsked,
+    VerbAsked,
+)
+from smtpx.protocol.server import ServerProtocol
+from smtpx.sasl import ScramRecord, Secret
+from smtpx.server.body import Body, TransferAborted
+from smtpx.server.delivery import Delivery
+from smtpx.server.guard import Guard
+from smtpx.server.hooks import Hooks, Log
+from smtpx.server.inline import OnDone, Outcome
+from smtpx.server.patience import Patience
+from smtpx.server.peer import Peer
+from smtpx.server.session import Reject
+from smtpx.wire.reply import Reply
+from smtpx.wire.syntax import escape
+
+__all__ = ["Exchange", "Shell"]
+
+_MAX_LOGGED_REFUSALS = 20  # of recipients, in one transaction: whoever guesses names must not fill the disk
+_MAX_LOGGED_ADDRESS = 320
+
+
+class Shell(Protocol):
+    """The connection around an exchange."""
+
+    peer: Peer
+    patience: Patience
+
+    @property
+    def log(self) -> Log:
+        """Writes to the log under the connection's name."""
+        ...
+
+    def flush(self) -> None:
+        """Send what the protocol has to say."""
+        ...
+
+    def advance(self) -> None:
+        """Go on with what was received."""
+        ...
+
+    def start_tls(self) -> None:
+        """Begin the handshake."""
+        ...
+
+    def protocol_ended(self, event: ConnectionEnded) -> None:
+        """The conversation is over."""
+        ...
+
+
+class Exchange:
+    """One connection's questions and answers.
+
+    Attributes:
+        is_waiting: for a hook, a pause, or a session that takes a message: no event may be handled now.
+    """
+
+    def __init__(self, core: ServerProtocol, hooks: Hooks, guard: Guard, shell: Shell) -> None:
+        self._core = core
+        self._hooks = hooks
+        self._own = hooks.own
+        self._guard = guard
+        self._shell = shell
+        self._loop = asyncio.get_running_loop()
+        self._delivery: Delivery | None = None
+        self._then: Callable[[], None] | None = None  # what the delivery is waited for to do
+        self._pause: asyncio.TimerHandle | None = None
+        self._refused = 0
+        self.is_waiting = False
+
+    def handle(self, event: Event) -> None:
+        """Deal with an event of the protocol."""
+        self._HANDLERS[type(event)](self, event)
+
+    # Hooks -----------------------------------------------------------------------------------------------------------
+
+    def ask(self, then: OnDone, name: str, *args: object) -> None:
+        """Call a method of the session, then `then`, now or later."""
+
+        def done(outcome: Outcome) -> None:
+            self.is_waiting = False
+            then(outcome)
+            self._shell.advance()
+
+        self.is_waiting = True  # also while it runs in place, for whatever it may call
+        outcome = self._hooks.start(name, args, done)
+        if outcome is None:
+            self._shell.patience.await_handler()
+        else:
+            self.is_waiting = False
+            then(outcome)
+
+    def _ask_and_answer(self, name: str, *args: object) -> None:
+        self.ask(lambda outcome: self._answer(self._hooks.reply_to(name, outcome)), name, *args)
+
+    def _answer(self, *answers: Reply | None) -> None:
+        if self._core.is_asking:  # else the connection was closed in the meantime
+            self._core.answer(*answers)
+
+    def _on_hello(self, event: HelloAsked) -> None:
+        if "hello" in self._own:
+            self._ask_and_answer("hello", event.verb, event.name)
+        else:
+            self._core.answer()
+
+    def _on_mail(self, event: MailAsked) -> None:
+        if "mail" in self._own:
+            self._ask_and_answer("mail", event.sender, event.params)
+        else:
+            self._core.answer()
+
+    def _on_rcpt(self, event: RcptAsked) -> None:
+        if "rcpt" in self._own:
+            self.ask(lambda outcome: self._recipient_judged(event, outcome), "rcpt", event.recipient, event.params)
+        else:
+            self._core.answer()
+
+    def _recipient_judged(self, event: RcptAsked, outcome: Outcome) -> None:
+        reply = self._hooks.reply_to("rcpt", outcome)
+        if reply is not None and reply.code >= 400:
+            self._refused += 1
+            if self._refused <= _MAX_LOGGED_REFUSALS:
+                self._shell.log(logging.INFO, "recipient <%s> refused: %s", _shown(event.recipient), reply)
+        self._answer(reply)
+
+    def _on_verb(self, event: VerbAsked) -> None:
+        self._ask_and_answer("command", event.verb, event.argument)
+
+    def _on_auth(self, event: AuthAsked) -> None:
+        if self._may_authenticate():
+            self.ask(lambda outcome: self._credentials_judged(event, outcome), "authenticate", event.credentials)
+
+    def _may_authenticate(self) -> bool:
+        """Whether this peer may try to log in; if not, it is told so."""
+        if self._guard.may_authenticate(self._shell.peer.address, self._loop.time()):
+            return True
+        self._shell.log(logging.WARNING, "too many failed logins from this network")
+        self._core.answer(replies.CANNOT_AUTHENTICATE_NOW)
+        return False
+
+    def _login_failed(self, mechanism: str) -> None:
+        self._guard.count_failure(self._shell.peer.address, self._loop.time())
+        self._shell.log(logging.INFO, "login failed with %s", mechanism)
+
+    def _credentials_judged(self, event: AuthAsked, outcome: Outcome) -> None:
+        verdict = self._hooks.reply_to("authenticate", outcome) or replies.AUTHENTICATED
+        if verdict.code >= 500:
+            self._login_failed(event.credentials.mechanism)
+        self._answer(verdict)
+
+    def _on_auth_failed(self, event: AuthFailed) -> None:
+        self._login_failed(event.mechanism)
+
+    def _on_lookup(self, event: LookupAsked) -> None:
+        if self._may_authenticate():
+            self.ask(lambda outcome: self._looked_up(event, outcome), "lookup", event.mechanism, event.username)
+
+    def _looked_up(self, event: LookupAsked, outcome: Outcome) -> None:
+        record = outcome.value
+        if outcome.error is None and (record is None or isinstance(record, ScramRecord | Secret)):
+            if self._core.is_asking:
+                self._core.answer_lookup(record)
+            return
+        wrong = TypeError(f"lookup returned {type(record).__name__}, not a record or None")
+        refusal = self._hooks.reply_to("lookup", Outcome(None, outcome.error or wrong))
+        if refusal is not None and refusal.code >= 500:
+            self._login_failed(event.mechanism)
+        self._answer(refusal)
+
+    def _on_reset(self, event: ResetAsked) -> None:
+        if self._refused > _MAX_LOGGED_REFUSALS:
+            self._shell.log(logging.INFO, "%d more recipients refused", self._refused - _MAX_LOGGED_REFUSALS)
+        self._refused = 0
+        if "reset" in self._own:
+            self.ask(self._was_reset, "reset")
+        else:
+            self._core.answer()
+
+    def _was_reset(self, outcome: Outcome) -> None:
+        if outcome.error is not None and (refusal := self._hooks.reply_to("reset", outcome, close=True)) is not None:
+            self._core.close(refusal, "reset failed")
+        else:
+            self._answer()
+
+    def _on_starttls(self, event: StartTLSAsked) -> None:
+        self._core.answer()
+        if self._core.awaits_handshake:
+            self._shell.flush()
+            self._shell.start_tls()
+
+    def _on_connection_ended(self, event: ConnectionEnded) -> None:
+        self._shell.protocol_ended(event)
+
+    # Pauses ----------------------------------------------------------------------------------------------------------
+
+    def pause(self, seconds: float, then: Callable[[], None]) -> None:
+        """Do nothing for a while, then `then`."""
+
+        def over() -> None:
+            self._pause, self.is_waiting = None, False
+            then()
+            self._shell.advance()
+
+        self.is_waiting = True
+        self._pause = self._loop.call_later(seconds, over)
+
+    def end_pause(self) -> None:
+        """There is nobody any more whom a pause could teach."""
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause, self.is_waiting = None, False
+            self._answer()
+
+    def _on_pause(self, event: PauseAsked) -> None:
+        self._shell.flush()
+        self._shell.patience.await_handler(delay=event.seconds)
+        self.pause(event.seconds, self._answer)
+
+    # Messages --------------------------------------------------------------------------------------------------------
+
+    def _on_body_started(self, event: BodyStarted) -> None:
+        ahead_bytes = self._core.settings.limits.body_ahead_bytes
+        self._delivery = Delivery(ahead_bytes, self._loop, self._start_data, self._delivery_ready)
+        self._shell.patience.begin_content()
+
+    def _start_data(self, body: Body, on_done: OnDone) -> Outcome | None:
+        return self._hooks.start("data", (body,), on_done)
+
+    def _on_body_received(self, event: BodyReceived) -> None:
+        if not self._current.feed(event.data):
+            self._wait_for_delivery(None)
+
+    def _on_chunk_ended(self, event: ChunkEnded) -> None:
+        self._when(self._current.end_chunk(), self._answer_chunk)
+
+    def _on_body_ended(self, event: BodyEnded) -> None:
+        self._when(self._current.finish(), self._conclude)
+
+    def _on_body_aborted(self, event: BodyAborted) -> None:
+        self._shell.log(logging.INFO, "message given up after %d octets: %s", event.size, event.cause.value)
+        if self._delivery is not None:  # else it was concluded, but the connection closed before that could be said
+            self._when(self._delivery.abort(event.cause), self._forget_delivery)
+
+    @property
+    def _current(self) -> Delivery:
+        assert self._delivery is not None  # noqa: S101 - BodyStarted comes first
+        return self._delivery
+
+    def _when(self, is_ready: bool, then: Callable[[], None]) -> None:
+        if is_ready:
+            then()
+        else:
+            self._wait_for_delivery(then)
+
+    def _wait_for_delivery(self, then: Callable[[], None] | None) -> None:
+        self.is_waiting = True
+        self._then = then
+        self._shell.patience.await_verdict()
+
+    def _delivery_ready(self) -> None:
+        self.is_waiting = False
+        then, self._then = self._then, None
+        if then is not None:
+            then()
+        self._shell.advance()
+
+    def _answer_chunk(self) -> None:
+        """A refusal comes with the chunk it is about."""
+        outcome = self._current.outcome
+        refusal = None
+        if outcome is not None and not isinstance(outcome.value, Mapping):
+            reply = self._hooks.reply_to("data", outcome)
+            refusal = reply if reply is not None and reply.code >= 400 else None
+            self._current.is_reported = refusal is not None
+        self._answer(refusal)
+
+    def _forget_delivery(self) -> None:
+        outcome = self._current.outcome
+        reported = self._current.is_reported
+        self._delivery = None
+        if outcome is not None and not reported and not isinstance(outcome.error, TransferAborted | Reject | None):
+            self._hooks.reply_to("data", outcome)
+
+    def _conclude(self) -> None:
+        delivery, core = self._current, self._core
+        self._delivery = None
+        recipients, sender = core.recipients, core.sender
+        verdicts = self._hooks.verdicts_of(delivery.outcome or Outcome(None, None), recipients)
+        if not core.settings.dialect.verdict_per_recipient:
+            verdicts = [_worst(verdicts)]
+        is_heard = core.is_asking
+        self._answer(*verdicts)
+        shown = verdicts[0] if len(verdicts) == 1 else " ".join(str(each.code if each else 250) for each in verdicts)
+        self._shell.log(
+            logging.INFO,
+            "message from <%s> to %d recipients, %d octets: %s",
+            _shown(sender),
+            len(recipients),
+            delivery.size,
+            shown or replies.MESSAGE_OK,
+        )
+        if not is_heard:
+            self._shell.log(logging.INFO, "closed before that could be said")
+
+    _HANDLERS: ClassVar[Mapping[type[Any], Callable[[Any, Any], None]]] = {
+        HelloAsked: _on_hello,
+        AuthAsked: _on_auth,
+        AuthFailed: _on_auth_failed,
+        LookupAsked: _on_lookup,
+        MailAsked: _on_mail,
+        RcptAsked: _on_rcpt,
+        BodyStarted: _on_body_started,
+        BodyReceived: _on_body_received,
+        ChunkEnded: _on_chunk_ended,
+        BodyEnded: _on_body_ended,
+        BodyAborted: _on_body_aborted,
+        ResetAsked: _on_reset,
+        StartTLSAsked: _on_starttls,
+        VerbAsked: _on_verb,
+        PauseAsked: _on_pause,
+        ConnectionEnded: _on_connection_ended,
+    }
+
+
+def _worst(verdicts: list[Reply | None]) -> Reply | None:
+    """Where one reply speaks for all recipients, it is a refusal if there is one: a message twice, but none lost."""
+    refusals = [verdict for verdict in verdicts if verdict is not None and verdict.code >= 400]
+    return refusals[0] if refusals else verdicts[0]
+
+
+def _shown(address: object) -> str:
+    return escape(str(address), max_chars=_MAX_LOGGED_ADDRESS)

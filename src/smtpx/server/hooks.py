@@ -1,0 +1,130 @@
+"""Calls a session's methods, and makes replies of what comes of them."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
+from types import CoroutineType
+from typing import Any, Protocol, cast
+from weakref import WeakKeyDictionary
+
+from smtpx.protocol import replies
+from smtpx.server.inline import Hook, InlineRunner, OnDone, Outcome
+from smtpx.server.session import Reject, Session
+from smtpx.wire.address import Mailbox
+from smtpx.wire.reply import Reply
+
+__all__ = ["Hooks", "Log"]
+
+_NAMES = ("connect", "hello", "authenticate", "lookup", "mail", "rcpt", "data", "command", "reset", "close")
+_overridden: WeakKeyDictionary[type[Session], frozenset[str]] = WeakKeyDictionary()
+
+
+class Log(Protocol):
+    """Writes a line to the log, under a connection's name."""
+
+    def __call__(self, level: int, text: str, *args: object, error: BaseException | None = None) -> None: ...
+
+
+class Hooks:
+    """One session's methods.
+
+    Attributes:
+        own: names of the methods the session's class has of its own; the others need not be called.
+    """
+
+    __slots__ = ("_cancelled", "_log", "_loop", "_reference", "_references", "_runner", "_second", "_session", "own")
+
+    def __init__(self, session: Session, loop: asyncio.AbstractEventLoop, log: Log, reference: str) -> None:
+        self._session = session
+        self._loop = loop
+        self._log = log
+        self._reference = reference
+        self._references = 0
+        self._runner: InlineRunner | None = None
+        self._second: InlineRunner | None = None
+        self._cancelled: Reply | None = None  # what a cancel of ours is answered with
+        self.own = _own_methods(type(session))
+
+    def start(self, name: str, args: tuple[Any, ...], on_done: OnDone) -> Outcome | None:
+        """Call a method. Its outcome if it did not wait; else None, and `on_done` is called later."""
+        self._cancelled = None
+        try:
+            coroutine = _checked(name, getattr(self._session, name)(*args))
+        except Exception as error:  # a wrong signature, or no coroutine function
+            return Outcome(None, error)
+        return self._free_runner().run(coroutine, on_done)
+
+    def _free_runner(self) -> InlineRunner:
+        """The runner; or another one where `data` waits for its next chunk while a command is asked about."""
+        if self._runner is None:
+            self._runner = InlineRunner(self._loop)
+        if not self._runner.is_busy:
+            return self._runner
+        if self._second is None:
+            self._second = InlineRunner(self._loop)
+        return self._second
+
+    def cancel(self, answer: Reply, *, everything: bool = False) -> None:
+        """Cancel the method that was started last, if it waits; `answer` is the reply to what it was asked."""
+        self._cancelled = answer
+        for runner in (self._second, self._runner):
+            if runner is not None and runner.is_busy:
+                runner.cancel()
+                if not everything:
+                    return
+
+    def stop(self) -> None:
+        """Nothing will be called any more."""
+        for runner in (self._runner, self._second):
+            if runner is not None:
+                runner.stop()
+
+    def reply_to(self, name: str, outcome: Outcome, *, close: bool = False) -> Reply | None:
+        """What an outcome means to the peer; None for the usual reply. The text of an exception stays here.
+
+        Args:
+            close: an error ends the connection.
+        """
+        value, error = outcome
+        if error is None:
+            if value is None or isinstance(value, Reply):
+                return value
+            error = TypeError(f"{name} returned {type(value).__name__}, not a Reply or None")
+        if isinstance(error, Reject):
+            return error.reply
+        if isinstance(error, asyncio.CancelledError) and self._cancelled is not None:
+            return self._cancelled_reply(name, self._cancelled, close=close)
+        self._references += 1
+        reference = f"{self._reference}-{self._references}"
+        self._log(logging.ERROR, "%s raised (reference %s)", name, reference, error=error)
+        return replies.make(421 if close else 451, "4.3.0", f"internal error; reference {reference}")
+
+    def _cancelled_reply(self, name: str, answer: Reply, *, close: bool) -> Reply:
+        if answer is not replies.HANDLER_TIMED_OUT:
+            self._log(logging.INFO, "%s was cancelled: %s", name, answer)
+            return answer
+        self._log(logging.ERROR, "%s took too long and was cancelled", name)
+        return replies.make(421, "4.3.0", answer.text) if close else answer
+
+    def verdicts_of(self, outcome: Outcome, recipients: Sequence[Mailbox]) -> list[Reply | None]:
+        """What `data` says about a message: one reply, or one for each recipient."""
+        value: object = outcome.value
+        if outcome.error is not None or not isinstance(value, Mapping):
+            return [self.reply_to("data", outcome)]
+        each = cast("Mapping[object, object]", value).items()
+        verdicts = {str(to): self.reply_to("data", Outcome(verdict, None)) for to, verdict in each}
+        return [verdicts.get(str(recipient), replies.NO_VERDICT) for recipient in recipients]
+
+
+def _checked(name: str, made: object) -> Hook:
+    if type(made) is not CoroutineType and not isinstance(made, Coroutine):
+        raise TypeError(f"{name} of a session must be written with async def")
+    return cast("Coroutine[Any, Any, object]", made)
+
+
+def _own_methods(kind: type[Session]) -> frozenset[str]:
+    own = _overridden.get(kind)
+    if own is None:
+        own = frozenset(name for name in _NAMES if getattr(kind, name) is not getattr(Session, name))
+        _overridden[kind] = own
+    return own

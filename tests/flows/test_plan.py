@@ -1,0 +1,109 @@
+"""MAIL and RCPT lines: what content, server and caller make of them."""
+# ruff: noqa: ANN401 - flows, and faces of either colour, have no common type
+
+from typing import Any
+
+import pytest
+
+from smtpx.errors import (
+    LocalProtocolError,
+    UnsupportedError,
+)
+from smtpx.extensions import STANDARD
+from smtpx.flows.content import Content
+from smtpx.flows.transaction import Envelope, Transaction, TransactionOptions
+from smtpx.protocol.extension import Extension, ExtensionSet
+from smtpx.wire.address import NULL_SENDER, Mailbox
+from tests.flows.cases import (
+    ABC,
+    BODY,
+    ONE,
+    ONE_OK,
+    PIPE,
+    WIRE,
+    codes,
+    deliver,
+    ready,
+)
+
+# Parameters -----------------------------------------------------------------------------------------------------------
+
+
+def test_too_large_is_refused_before_mail() -> None:
+    error = deliver("", offers="SIZE 10", to=ABC[:1])
+    assert isinstance(error, UnsupportedError)
+    assert error.keyword == "SIZE"
+
+
+def test_h098_eight_bit_to_a_seven_bit_server() -> None:
+    error = deliver("", to=ABC[:1], content="x\r\n\r\nü\r\n".encode())
+    assert isinstance(error, UnsupportedError)
+    assert error.keyword == "8BITMIME"
+
+
+def test_h098_idn_domain_goes_as_a_labels() -> None:
+    text = "C: MAIL FROM:<s@xn--bcher-kva.example>\nC: RCPT TO:<a@xn--bcher-kva.example>\nC: DATA\n"
+    text += ONE_OK + "S: 354 go\n" + WIRE + "S: 250 ok"
+    for offers in (PIPE, PIPE + ",SMTPUTF8"):
+        result = deliver(text, offers=offers, to=["a@bücher.example"], sender="s@bücher.example")
+        assert list(result.accepted) == ["a@bücher.example"]
+
+
+def test_h098_one_address_that_needs_smtputf8_is_refused_here() -> None:
+    text = ONE + "C: DATA\n" + ONE_OK + "S: 354 go\n" + WIRE + "S: 250 ok"
+    result = deliver(text, offers=PIPE, to=["a@x.example", "ü@x.example"])
+    assert codes(result) == ({"a": 250}, {"ü": 553})
+    assert str(result.refused["ü@x.example"].reply.enhanced) == "5.6.7"
+    result = deliver(text, offers=PIPE + ",SMTPUTF8", to=["a@x.example", "ü@x.example"], smtputf8=False)
+    assert codes(result) == ({"a": 250}, {"ü": 553})
+
+
+@pytest.mark.parametrize("options", [{}, {"smtputf8": False}, {"smtputf8": True}])
+def test_h098_f19_nobody_can_be_asked(options: dict[str, Any]) -> None:
+    for to, sender in ((["ü@x.example"], "s@x.example"), (["a@x.example"], "ü@x.example")):
+        error = deliver("", offers=PIPE, to=to, sender=sender, **options)
+        assert isinstance(error, UnsupportedError)
+        assert error.keyword == "SMTPUTF8"
+
+
+def test_h098_smtputf8_where_needed_only() -> None:
+    text = "C: MAIL FROM:<s@x.example> SMTPUTF8\nC: RCPT TO:<ü@bücher.example>\nC: DATA\n"
+    text += ONE_OK + "S: 354 go\n" + WIRE + "S: 250 ok"
+    assert deliver(text, offers=PIPE + ",SMTPUTF8", to=["ü@bücher.example"]).accepted
+    header = "Subject: ü\r\n\r\n".encode()
+    text = "C: MAIL FROM:<s@x.example> BODY=8BITMIME SMTPUTF8\nC: RCPT TO:<a@x.example>\nC: DATA\n"
+    text += ONE_OK + "S: 354 go\nC: Subject: ü\nC:\nC: .\nS: 250 ok"
+    assert deliver(text, offers=PIPE + ",SMTPUTF8,8BITMIME", to=ABC[:1], content=header).accepted
+    text = text.replace(" SMTPUTF8", "")
+    assert deliver(text, offers=PIPE + ",SMTPUTF8,8BITMIME", to=ABC[:1], content=header, smtputf8=False).accepted
+
+
+def test_bad_domain_in_a_mailbox_made_by_hand() -> None:
+    protocol = ready()
+    envelope = Envelope(NULL_SENDER, (Mailbox("a", "ü..x"),))
+    transaction = Transaction(protocol, envelope, TransactionOptions(extensions=ExtensionSet(STANDARD)))
+    with pytest.raises(LocalProtocolError):
+        next(transaction.deliver(Content.of(BODY)))
+
+
+class Noted(Extension):
+    """An extension of the user's own."""
+
+    keyword = "XNOTE"
+
+    def dress_rcpt(self, options: Any, offer: Any) -> list[str]:
+        return [f"XNOTE={options['note']}"] if "note" in options and offer is not None else []
+
+
+def test_wishes_for_each_recipient() -> None:
+    text = "C: MAIL FROM:<>\nC: RCPT TO:<a@x.example> XNOTE=1\nC: RCPT TO:<b@x.example>\nC: DATA\n"
+    text += ONE_OK + "S: 250 b\nS: 354 go\n" + WIRE + "S: 250 ok"
+    result = deliver(
+        text,
+        offers=PIPE + ",XNOTE",
+        to=ABC[:2],
+        sender="",
+        extensions=[Noted()],
+        rcpt_options={"a@x.example": {"note": 1}},
+    )
+    assert len(result.accepted) == 2

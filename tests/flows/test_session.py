@@ -1,0 +1,285 @@
+"""From the greeting to READY: hello, STARTTLS and AUTH as the plan says, and never a secret where it may be heard."""
+# ruff: noqa: ANN401 - flows, and faces of either colour, have no common type
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from smtpx.errors import (
+    AuthenticationError,
+    ConnectionLost,
+    LocalProtocolError,
+    PermanentRefusal,
+    RemoteProtocolError,
+    SMTPXError,
+    TemporaryRefusal,
+    TLSError,
+    UnsupportedError,
+)
+from smtpx.flows.session import Security, SessionPlan, authenticate, check_hello_name, open_session, start_tls
+from smtpx.protocol.client import ClientProtocol
+from smtpx.protocol.dialect import LMTP, SMTP, Dialect
+from smtpx.sasl import ClientMechanism, Password
+from tests.peers import FACTS, Dialogue
+
+HELLO = "S: 220 ready\nC: EHLO me\n"
+USER = Password("user", "secret")
+PLAIN = "AHVzZXIAc2VjcmV0"
+
+
+def session(text: str, *, dialect: Dialect = SMTP, tls: Any = None, hello_name: str = "me", **plan: Any) -> Any:
+    """Open a session, whole and octet by octet; the protocol or the exception."""
+    outcomes: list[Any] = []
+    plan.setdefault("security", Security.NONE)
+    for cut in (None, 1):
+        protocol = ClientProtocol(dialect=dialect, tls=tls)
+        dialogue = Dialogue(text, cut=cut)
+        try:
+            dialogue.run(open_session(protocol, SessionPlan(hello_name=hello_name, **plan)))
+            outcomes.append(protocol)
+        except SMTPXError as error:
+            outcomes.append(error)
+        dialogue.done()
+    assert type(outcomes[0]) is type(outcomes[1])
+    if isinstance(outcomes[0], SMTPXError):
+        assert str(outcomes[0]) == str(outcomes[1])
+    else:
+        assert outcomes[0].is_clean
+    return outcomes[0]
+
+
+def test_c05_hello() -> None:
+    protocol = session(HELLO + "S: 250-x\nS: 250-size 10\nS: 250 Auth login plain")
+    assert protocol.capabilities["SIZE"] == "10"
+    assert protocol.hello_reply.lines[0] == "x"
+
+
+@pytest.mark.parametrize("code", [500, 502, 504])
+def test_b15_c06_p46_helo_after_unknown_command_and_no_capabilities(code: int) -> None:
+    protocol = session(HELLO + f"S: {code} what\nC: HELO me\nS: 250-x\nS: 250-SIZE 1\nS: 250 STARTTLS")
+    assert dict(protocol.capabilities) == {}
+
+
+@pytest.mark.parametrize("code", [421, 450, 451, 550, 554])
+def test_b15_c08_no_helo_after_other_refusals(code: int) -> None:
+    error = session(HELLO + f"S: {code} no")
+    assert isinstance(error, TemporaryRefusal if code < 500 else PermanentRefusal)
+    assert (error.stage, error.reply.code) == ("hello", code)
+
+
+def test_c12_lmtp_says_lhlo_and_nothing_else() -> None:
+    assert session("S: 220 x\nC: LHLO me\nS: 250 x", dialect=LMTP).is_clean
+    assert isinstance(session("S: 220 x\nC: LHLO me\nS: 500 x", dialect=LMTP), PermanentRefusal)
+
+
+@pytest.mark.parametrize("code", [421, 554])
+def test_greeting_refused(code: int) -> None:
+    error = session(f"S: {code} no")
+    assert error.stage == "greeting"
+    assert error.reply.code == code
+
+
+@pytest.mark.parametrize("greeting", ["250 hello", "200 hello", "354 hello", "SSH-2.0-x", "HTTP/1.1 400"])
+def test_greeting_that_is_none(greeting: str) -> None:
+    error = session(f"S: {greeting}")
+    assert isinstance(error, RemoteProtocolError)
+    assert error.stage == "greeting"
+
+
+def test_closed_before_the_greeting() -> None:
+    error = session("EOF")
+    assert isinstance(error, ConnectionLost)
+    assert error.stage == "greeting"
+
+
+@pytest.mark.parametrize("name", ["", "x y", "x\r\nMAIL FROM:<>", "a\0", "<a>", "ü", "x" * 256, "a\tb"])
+def test_h050_c07_hello_name_is_checked_before_anything_is_said(name: str) -> None:
+    error = session("", hello_name=name)
+    assert isinstance(error, LocalProtocolError)
+    assert error.stage == "hello"
+
+
+def test_hello_name_may_be_a_literal() -> None:
+    assert check_hello_name("[IPv6:::1]") == "[IPv6:::1]"
+
+
+# STARTTLS -------------------------------------------------------------------------------------------------------------
+
+OFFER = HELLO + "S: 250-x\nS: 250 STARTTLS\n"
+
+
+def test_c10_starttls_forgets_and_says_hello_again() -> None:
+    text = HELLO + "S: 250-x\nS: 250-PIPELINING\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nTLS\nC: EHLO me\nS: 250 y"
+    protocol = session(text, security=Security.STARTTLS)
+    assert protocol.tls is FACTS
+    assert "PIPELINING" not in protocol.capabilities  # T12
+
+
+def test_h040_stripped() -> None:
+    for security, auth in ((Security.STARTTLS, None), (Security.OPPORTUNISTIC, USER)):
+        error = session(HELLO + "S: 250-x\nS: 250 AUTH PLAIN", security=security, auth=auth)
+        assert isinstance(error, UnsupportedError)
+        assert error.keyword == "STARTTLS"
+    assert session(HELLO + "S: 250 x", security=Security.OPPORTUNISTIC).tls is None
+
+
+def test_h041_b14_454() -> None:
+    text = OFFER + "C: STARTTLS\nS: 454 not now"
+    plans: list[dict[str, Any]] = [
+        {"security": Security.STARTTLS},
+        {"security": Security.OPPORTUNISTIC, "auth": USER},
+    ]
+    for plan in plans:
+        error = session(text, **plan)
+        assert isinstance(error, TemporaryRefusal)
+        assert error.stage == "starttls"
+    assert session(text, security=Security.OPPORTUNISTIC).tls is None
+
+
+def test_421_to_starttls_is_no_clear_session() -> None:
+    error = session(OFFER + "C: STARTTLS\nS: 421 bye", security=Security.OPPORTUNISTIC)
+    assert isinstance(error, TemporaryRefusal)
+
+
+def test_handshake_fails() -> None:
+    error = session(OFFER + "C: STARTTLS\nS: 220 go\nNOTLS", security=Security.STARTTLS)
+    assert isinstance(error, TLSError)
+    assert error.stage == "starttls"
+
+
+@pytest.mark.parametrize("injected", ["S: 250-injected\nS: 250 AUTH PLAIN\n", "S: 250\n"])
+def test_h036_d46_p27_octets_behind_the_220(injected: str) -> None:
+    text = OFFER + "C: STARTTLS\nS: 220 go\n" + injected
+    protocol = ClientProtocol()
+    dialogue = Dialogue(text)
+    with pytest.raises(RemoteProtocolError) as caught:
+        dialogue.run(open_session(protocol, SessionPlan(hello_name="me")))
+    dialogue.done()
+    assert caught.value.stage == "starttls"
+    assert protocol.is_closed
+
+
+def test_tls_within_tls_is_refused_here() -> None:
+    protocol = session(HELLO + "S: 250-x\nS: 250 STARTTLS", tls=FACTS)
+    with pytest.raises(LocalProtocolError):
+        next(start_tls(protocol, SessionPlan(hello_name="me")))
+
+
+# AUTH -----------------------------------------------------------------------------------------------------------------
+
+
+def auth(text: str, *, offers: str = "PLAIN LOGIN", tls: Any = FACTS, **plan: Any) -> Any:
+    return session(HELLO + f"S: 250-x\nS: 250 AUTH {offers}\n" + text, tls=tls, **{"auth": USER, **plan})
+
+
+def test_plain_with_initial_response() -> None:
+    protocol = auth(f"C: AUTH PLAIN {PLAIN}\nS: 235 ok")
+    assert protocol.identity == "user"
+    with pytest.raises(LocalProtocolError, match="already"):
+        next(authenticate(protocol, SessionPlan(hello_name="me", auth=USER)))
+
+
+@pytest.mark.parametrize("challenge", ["VXNlcm5hbWU6", "UGFzc3dvcmQ6", "cGFzc3dvcmQ=", ""])
+def test_d37_login_takes_any_challenge(challenge: str) -> None:
+    text = f"C: AUTH LOGIN\nS: 334 {challenge}\nC: dXNlcg==\nS: 334 {challenge}\nC: c2VjcmV0\nS: 235 ok"
+    assert auth(text, offers="LOGIN").identity == "user"
+
+
+def test_d37_challenge_that_is_not_base64() -> None:
+    error = auth("C: AUTH LOGIN\nS: 334 !not base64!\nC: *\nS: 501 cancelled", offers="LOGIN")
+    assert isinstance(error, AuthenticationError)
+    assert "base64" in str(error)
+    assert error.reply is not None
+    assert error.reply.code == 501
+
+
+def test_third_question_is_given_up() -> None:
+    text = "C: AUTH LOGIN\nS: 334\nC: dXNlcg==\nS: 334\nC: c2VjcmV0\nS: 334\nC: *\nS: 501 x"
+    error = auth(text, offers="LOGIN")
+    assert isinstance(error, AuthenticationError)
+    assert "third" in str(error)
+
+
+def test_c09_d16_no_star_after_535() -> None:
+    error = auth(f"C: AUTH PLAIN {PLAIN}\nS: 535-a\nS: 535 b")
+    assert isinstance(error, AuthenticationError)
+    assert error.reply is not None
+    assert error.reply.lines == ("a", "b")
+    assert error.mechanism == "PLAIN"
+    assert not error.is_temporary
+    assert "secret" not in str(error)
+    assert PLAIN not in str(error)
+    assert auth(f"C: AUTH PLAIN {PLAIN}\nS: 454 later").is_temporary
+
+
+class Custom:
+    """Credentials with one mechanism of the test's own."""
+
+    def __init__(self, name: str, start: Callable[[], Any], *, reveals: bool = False) -> None:
+        self._all = [ClientMechanism(name, reveals, start)]
+
+    def mechanisms(self) -> list[ClientMechanism]:
+        return self._all
+
+
+class Words:
+    """An exchange of fixed words."""
+
+    def __init__(self, initial: bytes | None, *later: bytes) -> None:
+        self._initial = initial
+        self._later = list(later)
+
+    def initial_response(self) -> bytes | None:
+        return self._initial
+
+    def respond(self, challenge: bytes) -> bytes:
+        return self._later.pop(0)
+
+
+def test_c01_success_before_we_said_anything() -> None:
+    error = auth("C: AUTH FOOAUTH\nS: 200 ok", offers="FOOAUTH", auth=Custom("FOOAUTH", lambda: Words(None)))
+    assert isinstance(error, RemoteProtocolError)
+    assert error.stage == "auth"
+
+
+def test_empty_initial_response_is_an_equals_sign() -> None:
+    protocol = auth("C: AUTH X =\nS: 235 ok", offers="X", auth=Custom("X", lambda: Words(b"")))
+    assert protocol.identity == "X"
+
+
+def test_long_initial_response_waits_for_an_empty_challenge() -> None:
+    words = b"x" * 12_000
+    import base64
+
+    text = f"C: AUTH X\nS: 334\nC: {base64.b64encode(words).decode()}\nS: 334 YQ==\nC: Yg==\nS: 235 ok"
+    assert auth(text, offers="X", auth=Custom("X", lambda: Words(words, b"b"))).identity == "X"
+
+
+def test_h044_clear_text_mechanisms_need_verified_tls() -> None:
+    import dataclasses
+
+    for tls in (None, dataclasses.replace(FACTS, verified=False)):
+        error = auth("", tls=tls)
+        assert isinstance(error, UnsupportedError)
+        assert "not protected" in str(error)
+        assert auth(f"C: AUTH PLAIN {PLAIN}\nS: 235 ok", tls=tls, trusted_path=True).identity == "user"
+
+
+def test_no_mechanism_in_common() -> None:
+    assert "offers GSSAPI" in str(auth("", offers="GSSAPI"))
+    assert "none" in str(auth("", offers=""))
+    assert isinstance(auth("", auth_mechanisms=["XOAUTH2"]), UnsupportedError)
+    assert auth("C: AUTH LOGIN\nS: 334\nC: dXNlcg==\nS: 334\nC: c2VjcmV0\nS: 235 ok", auth_mechanisms=["LOGIN"])
+
+
+def test_auth_not_offered() -> None:
+    error = session(HELLO + "S: 250 x", tls=FACTS, auth=USER)
+    assert isinstance(error, UnsupportedError)
+    assert error.keyword == "AUTH"
+
+
+def test_no_credentials() -> None:
+    protocol = session(HELLO + "S: 250 x")
+    with pytest.raises(LocalProtocolError, match="credentials"):
+        next(authenticate(protocol, SessionPlan(hello_name="me")))

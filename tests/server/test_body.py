@@ -1,0 +1,127 @@
+"""A body as a session reads it."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from smtpx.protocol.events import AbortCause
+from smtpx.server.body import Body, TransferAborted
+
+
+class Feed:
+    """A body, and how often the session took something or began to wait."""
+
+    def __init__(self, *pieces: bytes, end: bool = False) -> None:
+        self.taken = 0
+        self.body = Body(self.count)
+        for piece in pieces:
+            self.body.feed(piece)
+        if end:
+            self.body.finish()
+
+    def count(self) -> None:
+        self.taken += 1
+
+
+async def read_all(body: Body) -> bytes:
+    return await body.read()
+
+
+async def iterate(body: Body) -> bytes:
+    return b"".join([piece async for piece in body])
+
+
+async def read_small(body: Body) -> bytes:
+    pieces: list[bytes] = []
+    while piece := await body.read(3):
+        assert len(piece) <= 3
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+READERS = [read_all, iterate, read_small]
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("pieces", [(), (b"abc",), (b"abcd", b"e", b"fghijklm")])
+async def test_a_body_that_is_complete(reader: Callable, pieces: tuple[bytes, ...]) -> None:
+    feed = Feed(*pieces, end=True)
+    assert feed.body.is_complete
+    assert await reader(feed.body) == b"".join(pieces)
+    assert feed.body.size == len(b"".join(pieces))
+    assert feed.body.buffered_bytes == 0
+    assert await feed.body.read() == b""
+    assert await feed.body.read(10) == b""
+
+
+@pytest.mark.parametrize("reader", READERS)
+async def test_a_body_that_comes_in_while_it_is_read(reader: Callable) -> None:
+    feed = Feed()
+    reading = asyncio.create_task(reader(feed.body))
+    for piece in (b"ab", b"cdefgh", b"i"):
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert feed.body.is_wanted
+        feed.body.feed(piece)
+        assert not feed.body.is_wanted
+    feed.body.finish()
+    assert await reading == b"abcdefghi"
+    assert not feed.body.is_wanted
+    assert feed.taken >= 6  # three waits, three pieces
+
+
+async def test_discard() -> None:
+    assert await Feed(b"abc", b"de", end=True).body.discard() == 5
+
+
+@pytest.mark.parametrize("reader", [*READERS, Body.discard])
+async def test_a_body_that_is_given_up(reader: Callable) -> None:
+    feed = Feed(b"abc")
+    feed.body.abort(AbortCause.RESET)
+    assert feed.body.buffered_bytes == 0
+    for _ in range(2):
+        with pytest.raises(TransferAborted, match="the message was given up: RSET") as caught:
+            await reader(feed.body)
+        assert caught.value.cause is AbortCause.RESET
+        assert caught.value.stage == "body"
+
+
+async def test_given_up_while_somebody_waits() -> None:
+    feed = Feed(b"abc")
+    reading = asyncio.create_task(feed.body.read())
+    await asyncio.sleep(0)
+    feed.body.abort(AbortCause.LOST)
+    feed.body.abort(AbortCause.LOST)
+    with pytest.raises(TransferAborted, match="connection lost"):
+        await reading
+
+
+async def test_nobody_waits_any_more() -> None:
+    feed = Feed()
+    reading = asyncio.create_task(feed.body.read())
+    await asyncio.sleep(0)
+    assert feed.body.is_wanted
+    reading.cancel()
+    feed.body.feed(b"abc")  # the cancel is on its way: nothing is lost
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert not feed.body.is_wanted
+    feed.body.finish()
+    assert await feed.body.read() == b"abc"
+
+
+async def test_what_a_session_left_unread_is_dropped() -> None:
+    feed = Feed(b"abc", end=True)
+    feed.body.drop()
+    assert feed.body.buffered_bytes == 0
+    assert feed.body.size == 3
+    assert await feed.body.read() == b""
+
+
+async def test_the_size_of_small_reads_is_kept_in_the_books() -> None:
+    feed = Feed(b"abcdef", end=True)
+    assert await feed.body.read(2) == b"ab"
+    assert feed.body.buffered_bytes == 4
+    assert await feed.body.read() == b"cdef"
+    assert feed.body.buffered_bytes == 0

@@ -1,0 +1,93 @@
+"""Passwords as scrypt records, checked in a time that tells nothing."""
+
+import asyncio
+import hashlib
+import pickle
+import threading
+
+import pytest
+
+from smtpx.sasl import Credentials
+from smtpx.sasl.credentials import Secret
+from smtpx.server import users as users_module
+from smtpx.server.users import Users
+
+SECRET = "correct horse"
+
+
+@pytest.fixture(scope="module")
+def users() -> Users:
+    return Users({"user": SECRET, "m\u00fcller": "p\u00e4ss"})
+
+
+def login(username: str, password: str | None, authorization_id: str = "") -> Credentials:
+    return Credentials("PLAIN", username, authorization_id, None if password is None else Secret(password))
+
+
+@pytest.mark.parametrize(
+    ("credentials", "right"),
+    [
+        (login("user", SECRET), True),
+        (login("user", SECRET, "user"), True),
+        (login("m\u00fcller", "p\u00e4ss"), True),
+        (login("user", "wrong"), False),
+        (login("user", ""), False),
+        (login("user", None), False),
+        (login("user", "\ud800"), False),
+        (login("nobody", SECRET), False),
+        (login("", ""), False),
+        (login("user", SECRET, "root"), False),
+    ],
+)
+async def test_accepts(users: Users, credentials: Credentials, right: bool) -> None:
+    assert await users.accepts(credentials) is right
+
+
+def test_len(users: Users) -> None:
+    assert len(users) == 2
+    assert len(Users({})) == 0
+
+
+def test_no_password_is_kept(users: Users) -> None:
+    assert SECRET.encode() not in pickle.dumps(users.__dict__)
+    records = users._records
+    assert {len(salt) for salt, _ in records.values()} == {16}
+    assert len({salt for salt, _ in records.values()}) == 2
+    salt, digest = records["user"]
+    assert digest == hashlib.scrypt(SECRET.encode(), salt=salt, n=1 << 14, r=8, p=1, dklen=32)
+
+
+@pytest.mark.parametrize("name", ["user", "nobody"])
+async def test_h087_known_and_unknown_names_cost_one_hash_each(
+    users: Users, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[tuple[str, int]] = []
+    real = users_module._hash
+
+    def count(password: str, salt: bytes) -> bytes:
+        hashed.append((password, len(salt)))
+        assert threading.current_thread() is not threading.main_thread()
+        return real(password, salt)
+
+    monkeypatch.setattr(users_module, "_hash", count)
+    assert not await users.accepts(login(name, "wrong"))
+    assert hashed == [("wrong", 16)]
+
+
+async def test_no_more_than_four_hashes_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, counts = threading.Lock(), {"now": 0, "most": 0}
+    gone_on = threading.Event()
+
+    def slow(record: object, password: str) -> bool:
+        with lock:
+            counts["now"] += 1
+            counts["most"] = max(counts["most"], counts["now"])
+        gone_on.wait(0.01)
+        with lock:
+            counts["now"] -= 1
+        return True
+
+    monkeypatch.setattr(users_module, "_is_right", slow)
+    users = Users({"user": SECRET})
+    assert all(await asyncio.gather(*(users.accepts(login("user", SECRET)) for _ in range(20))))
+    assert 1 <= counts["most"] <= 4
