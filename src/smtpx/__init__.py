@@ -143,7 +143,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute of any kind
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'smtpx' has no attribute {name!r}")

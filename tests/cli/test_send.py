@@ -208,6 +208,11 @@ def test_options_that_change_how_it_is_said(capfd: Capture, post: Post, option: 
         assert re.search(r"C: MAIL.*\nS: 250 .*\nC: RCPT", outcome.err)
 
 
+def test_trace_cuts_what_is_long(capfd: Capture, post: Post) -> None:
+    outcome = send(capfd, post.url(), "--trace", "--text", "\n".join(["x" * 70] * 100))
+    assert re.search(r"^C: \.\.\. \d+ more octets$", outcome.err, re.MULTILINE)
+
+
 def test_helo_local_address_and_timeout(capfd: Capture, post: Post) -> None:
     options = ("--helo", "client.example.org", "--local-address", "127.0.0.2", "--timeout", "20", "--trace")
     outcome = send(capfd, post.url(), *options)
@@ -425,6 +430,8 @@ def test_1_some_refused(capfd: Capture, post: Post) -> None:
         (("--url", "smtp://x", "--dsn-notify", "never,delay"), None),
         (("--url", "smtp://x", "--dsn-notify", "sometimes"), None),
         (("--url", "smtp://x", "--envid", "é"), None),
+        (("--url", "smtp+plain://x", "--ca", __file__), "--ca: this URL never uses TLS (see smtpx send --help)"),
+        (("--url", "lmtp+unix:///x", "--local-address", "::1"), None),
         (("--url", "smtp://x", "--normalize-newlines"), "--normalize-newlines goes with --eml (see smtpx send --help)"),
     ],
 )

@@ -28,12 +28,15 @@ __all__ = [
     "EHLO",
     "ENV",
     "FAST",
+    "MAIL",
     "OPEN",
+    "RCPT",
     "Message",
     "RawClient",
     "Recorder",
     "client_tls",
     "eventually",
+    "fresh_client_tls",
     "fresh_server_tls",
     "recorders",
     "running",
@@ -69,12 +72,17 @@ def fresh_server_tls() -> ssl.SSLContext:
     return context
 
 
-@cache
-def client_tls() -> ssl.SSLContext:
-    """A context that trusts our authority and nobody else."""
+def fresh_client_tls() -> ssl.SSLContext:
+    """A context that trusts our authority."""
     context = ssl.create_default_context()
     authority().configure_trust(context)
     return context
+
+
+@cache
+def client_tls() -> ssl.SSLContext:
+    """The same, shared."""
+    return fresh_client_tls()
 
 
 @dataclass(frozen=True)
@@ -207,9 +215,13 @@ class RawClient:
             sock.setsockopt(*option)
         sock.setblocking(False)
         client = cls(sock)
-        await client._loop.sock_connect(sock, address)
-        if greeting:
-            assert (await client.reply()).code == 220
+        try:
+            await client._loop.sock_connect(sock, address)
+            if greeting:
+                assert (await client.reply()).code == 220
+        except BaseException:
+            sock.close()
+            raise
         return client
 
     async def __aenter__(self) -> Self:
@@ -250,6 +262,10 @@ class RawClient:
                 octets = self.layer.receive(octets)
             self._parser.feed(octets)
         return reply
+
+    def feed(self, octets: bytes) -> None:
+        """Octets for `reply` that came in some other way."""
+        self._parser.feed(octets)
 
     async def codes(self, count: int) -> list[str]:
         """Basic and enhanced code of the next replies."""

@@ -4,25 +4,22 @@ import mimetypes
 import re
 import socket
 from collections.abc import Sequence
-from email.header import Header
 from email.headerregistry import AddressHeader
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import formatdate, make_msgid, quote, unquote
+from email.utils import formatdate, make_msgid, unquote
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from smtpx.message.headers import check_value, write_party
 from smtpx.wire.address import Mailbox, ascii_domain
-from smtpx.wire.syntax import has_controls
 
 __all__ = ["Party", "compose", "party"]
 
 # Address fields are folded here and stay so: some versions of Python lose the quotes of a long name that they fold.
 _POLICY = SMTP.clone(refold_source="none")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 2.2
-_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/^_`{|}~-]+)*")
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_MAX_QUOTED_CHARS = 60
 _OF_THE_BODY = frozenset({"mime-version", "content-type", "content-transfer-encoding", "content-disposition"})
 
 
@@ -94,11 +91,11 @@ def _add_field(message: EmailMessage, name: str, value: str | Sequence[Party], o
     if not isinstance(value, str):
         _add_parties(message, name, value, option)
         return
-    _check_text(value, option)
+    check_value(value, option)
     message[name] = value
     parsed = message.get_all(name, [])[-1]
     # Encoded-words are decoded, and some versions of Python write a newline that was in them as it is.
-    _check_text(str(parsed), option)
+    check_value(str(parsed), option)
     if isinstance(parsed, AddressHeader) and not any(group.display_name for group in parsed.groups):
         del message[name]
         _add_parties(message, name, [Party(each.display_name, each.addr_spec) for each in parsed.addresses], option)
@@ -106,9 +103,9 @@ def _add_field(message: EmailMessage, name: str, value: str | Sequence[Party], o
 
 def _add_parties(message: EmailMessage, name: str, parties: Sequence[Party], option: str) -> None:
     for each in parties:
-        _check_text(each.name, option)
+        check_value(each.name, option)
     mailboxes = [_mailbox(each.address) for each in parties]
-    written = [_write(each.name, mailbox) for each, mailbox in zip(parties, mailboxes, strict=True)]
+    written = [write_party(each.name, str(mailbox)) for each, mailbox in zip(parties, mailboxes, strict=True)]
     if all(mailbox.is_ascii for mailbox in mailboxes):
         message.set_raw(name, ",\n ".join(written))
     else:
@@ -118,21 +115,6 @@ def _add_parties(message: EmailMessage, name: str, parties: Sequence[Party], opt
 def _mailbox(address: str) -> Mailbox:
     mailbox = Mailbox.parse(address)
     return mailbox.to_ascii_domain() if mailbox.local_part.isascii() else mailbox
-
-
-def _write(name: str, mailbox: Mailbox) -> str:
-    if not name:
-        return str(mailbox)
-    if _ATOMS.fullmatch(name) and len(name) <= _MAX_QUOTED_CHARS:
-        return f"{name} <{mailbox}>"
-    if name.isascii() and len(name) <= _MAX_QUOTED_CHARS:
-        return f'"{quote(name)}" <{mailbox}>'
-    return f"{Header(name, 'utf-8').encode()} <{mailbox}>"
-
-
-def _check_text(text: str, option: str) -> None:
-    if has_controls(text.replace("\t", " ")):
-        raise ValueError(f"{option}: a control character, or something that is not text: {text[:60]!r}")
 
 
 def _add_bodies(message: EmailMessage, options: dict[str, Any]) -> None:
@@ -149,7 +131,7 @@ def _add_bodies(message: EmailMessage, options: dict[str, Any]) -> None:
 
 
 def _attach(message: EmailMessage, path: Path) -> None:
-    _check_text(path.name, "--attach")
+    check_value(path.name, "--attach")
     kind, encoding = mimetypes.guess_type(path.name)
     main, _, sub = (kind if kind and not encoding else "application/octet-stream").partition("/")
     if main in (

@@ -14,10 +14,12 @@ import click
 from smtpx.cli.compose import compose, party
 from smtpx.cli.output import complain, note, say
 from smtpx.cli.status import Status, status_of
+from smtpx.client.settings import ClientSettings
 from smtpx.client.sync import Client
 from smtpx.errors import LocalProtocolError, RefusedError, SMTPXError
 from smtpx.extensions.dsn import ENVID, NOTIFY
 from smtpx.flows.outcome import SendResult
+from smtpx.flows.session import Security
 from smtpx.protocol.facts import TLSFacts
 from smtpx.wire.params import Param
 from smtpx.wire.reply import Reply
@@ -61,7 +63,9 @@ def _envid(_: click.Context, __: click.Parameter, value: str | None) -> str | No
 @click.command()
 @click.option("--url", required=True, help="Server, e.g. submission://user:password@mail.example.org")
 @click.option("--from", "sender", required=True, metavar="ADDR", help="Sender, '' for the null sender.")
-@click.option("--to", multiple=True, metavar="ADDR", help="Recipient; may be repeated, as all of these.")
+@click.option(
+    "--to", multiple=True, metavar="ADDR", help="Recipient. Repeatable, like --cc, --bcc, --attach, --header."
+)
 @click.option("--cc", multiple=True, metavar="ADDR", help="Recipient, named in Cc.")
 @click.option("--bcc", multiple=True, metavar="ADDR", help="Recipient, named nowhere.")
 @click.option("--subject", help="Subject of the message.")
@@ -129,8 +133,16 @@ def _check_options(options: dict[str, Any], recipients: list[str]) -> None:
         raise click.UsageError("--eml -: standard input is closed")
 
 
+def _check_url(settings: ClientSettings, options: dict[str, Any]) -> None:
+    if options["ca_file"] and settings.security is Security.NONE:
+        raise click.UsageError("--ca: this URL never uses TLS")
+    if options["local_address"] and settings.target.unix_path is not None:
+        raise click.UsageError("--local-address: this URL is that of a unix socket")
+
+
 def _send(options: dict[str, Any], recipients: list[str]) -> SendResult:
     with Client(options["url"], **_client_options(options)) as client, _message(options) as message:
+        _check_url(client.settings, options)
         return client.send(
             message,
             sender=party(options["sender"]).address,

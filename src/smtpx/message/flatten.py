@@ -8,6 +8,8 @@ from email.message import Message
 from email.utils import getaddresses
 from typing import Any
 
+from smtpx.message.headers import make_safe
+
 __all__ = ["envelope_of", "flatten"]
 
 
@@ -47,14 +49,15 @@ def flatten(message: "Message[Any, Any]", *, eight_bit: bool, utf8: bool) -> byt
         utf8: whether header fields may hold UTF-8 (SMTPUTF8); otherwise they become encoded-words.
 
     Raises:
-        ValueError: if the standard library can't write it.
+        ValueError: if a field hides a control character, or the standard library can't write the message.
     """
     bare = copy.copy(message)
     del bare["Bcc"], bare["Resent-Bcc"]
+    make_safe(bare)
     policy: Any = message.policy  # `clone` is typed for the fields of one kind of policy
     policy = policy.clone(linesep="\r\n", cte_type="8bit" if eight_bit else "7bit")
     if hasattr(policy, "utf8"):
-        policy = policy.clone(utf8=utf8)
+        policy = policy.clone(utf8=utf8, refold_source="none")  # what is folded already stays so
     out = io.BytesIO()
     generator: BytesGenerator[Message[Any, Any]] = BytesGenerator(out, mangle_from_=False, policy=policy)
     try:

@@ -23,6 +23,7 @@ _READ_BYTES = 65536
 _EXPORTER = (b"EXPORTER-Channel-Binding", 32)  # RFC 9266 4
 _PEM = re.compile(b"-----BEGIN (?:X509 )?CERTIFICATE-----(.+?)-----END", re.DOTALL)
 _end_points: "WeakKeyDictionary[ssl.SSLContext, bytes]" = WeakKeyDictionary()
+_ASKED_FOR = "_smtpx_server_name"
 
 
 def client_context(*, verify: bool = True, ca_file: str | Path | None = None) -> ssl.SSLContext:
@@ -52,6 +53,7 @@ def server_tls(certificate: str | Path, key: str | Path | None = None) -> ssl.SS
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols(["smtp"])
+    context.sni_callback = _remember_name
     try:
         context.load_cert_chain(str(certificate), str(key) if key else None)
         remember_certificate(context, certificate)
@@ -170,7 +172,7 @@ class TLSLayer:
             version=self._object.version() or "unknown",
             cipher=cipher[0] if cipher else "unknown",
             verified=self._verified,
-            server_name=self._object.server_hostname,
+            server_name=getattr(self._object, _ASKED_FOR, None) or self._object.server_hostname,
             group=group() if group is not None else None,
             bindings=self._bindings(),
             peer_identity=self._peer_identity() if self._server_side else None,
@@ -212,6 +214,11 @@ class TLSLayer:
             raise TLSError(f"TLS handshake failed: {_reason(error)}") from error
         self.is_ready = True
         return True
+
+
+def _remember_name(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, context: ssl.SSLContext) -> None:
+    # The only place where a server learns the name; `server_hostname` is the client's.
+    setattr(connection, _ASKED_FOR, name)
 
 
 def _reason(error: Exception) -> str:

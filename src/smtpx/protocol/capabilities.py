@@ -12,7 +12,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Learnable(Protocol[T_co]):
-    """An extension class whose offer has a typed meaning, like `Size`."""
+    """An extension whose offer has a typed meaning, like `Size`."""
 
     keyword: str
 
@@ -74,8 +74,8 @@ class Capabilities(Mapping[str, str]):
     @overload
     def get(self, key: str, default: T, /) -> str | T: ...
     @overload
-    def get(self, key: Learnable[T], default: None = None, /) -> T | None: ...
-    def get(self, key: str | Learnable[T], default: object = None, /) -> object:
+    def get(self, key: type[Learnable[T]], default: None = None, /) -> T | None: ...
+    def get(self, key: str | type[Learnable[T]], default: object = None, /) -> object:
         """The text behind a keyword, or the typed value of an extension class; `default` when it was not offered."""
         if isinstance(key, str):
             words = self.offer(key)

@@ -192,6 +192,11 @@ class Connection(Wire):
         self._give_up("abandoned")
         self._release()
 
+    @property
+    def has_peer(self) -> bool:
+        """Whether the client may still be there: nothing was heard of its end."""
+        return not self._ended
+
     # The loop --------------------------------------------------------------------------------------------------------
 
     def advance(self) -> None:

@@ -51,6 +51,11 @@ class Shell(Protocol):
     patience: Patience
 
     @property
+    def has_peer(self) -> bool:
+        """Whether the client may still be there: nothing was heard of its end."""
+        ...
+
+    @property
     def log(self) -> Log:
         """Writes to the log under the connection's name."""
         ...
@@ -312,7 +317,7 @@ class Exchange:
         verdicts = self._hooks.verdicts_of(delivery.outcome or Outcome(None, None), recipients)
         if not core.settings.dialect.verdict_per_recipient:
             verdicts = [_worst(verdicts)]
-        is_heard = core.is_asking
+        is_heard = core.is_asking and self._shell.has_peer
         self._answer(*verdicts)
         shown = verdicts[0] if len(verdicts) == 1 else " ".join(str(each.code if each else 250) for each in verdicts)
         self._shell.log(
@@ -324,7 +329,7 @@ class Exchange:
             shown or replies.MESSAGE_OK,
         )
         if not is_heard:
-            self._shell.log(logging.INFO, "closed before that could be said")
+            self._shell.log(logging.INFO, "client gone before reply")
 
     _HANDLERS: ClassVar[Mapping[type[Any], Callable[[Any, Any], None]]] = {
         HelloAsked: _on_hello,

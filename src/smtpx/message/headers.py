@@ -1,0 +1,86 @@
+"""Header fields that get out as they were meant, whatever the standard library makes of them (RFC 5322, RFC 2047).
+
+Some versions of Python lose the quotes of a long display name when they fold it, so that one name becomes two addresses
+(cpython#121284), and write a newline that was hidden in an encoded-word as it is (CVE-2024-6923). So address fields are
+written here, and decoded values are looked at before anything gets out.
+"""
+
+import re
+from email.header import Header
+from email.headerregistry import Address, AddressHeader, BaseHeader
+from email.message import Message
+from email.utils import quote
+from typing import Any
+
+from smtpx.wire.address import Mailbox
+from smtpx.wire.syntax import WireError, escape, has_controls
+
+__all__ = ["check_value", "make_safe", "write_party"]
+
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/^_`{|}~-]+)*")
+_MAX_QUOTED_CHARS = 60
+
+
+def check_value(text: str, field: str) -> None:
+    """See that a decoded value holds no control character; a TAB counts as a space.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    if has_controls(text.replace("\t", " ")):
+        raise ValueError(f"{field}: a control character, or something that is not text: {escape(text)}")
+
+
+def write_party(name: str, address: str) -> str:
+    """A display name, perhaps empty, and an address as they stand in a field; the name is quoted or encoded."""
+    if not name:
+        return address
+    if _ATOMS.fullmatch(name) and len(name) <= _MAX_QUOTED_CHARS:
+        return f"{name} <{address}>"
+    if name.isascii() and len(name) <= _MAX_QUOTED_CHARS:
+        return f'"{quote(name)}" <{address}>'
+    return f"{Header(name, 'utf-8').encode()} <{address}>"
+
+
+def make_safe(message: "Message[Any, Any]") -> None:
+    """Check every field of `message` and its parts, and write its own address fields in a form that survives.
+
+    Raises:
+        ValueError: for a control character that hides in a field.
+    """
+    for part in message.walk():
+        for name, value in part.items():
+            if isinstance(value, BaseHeader):
+                check_value(str(value), name)
+    for name in dict.fromkeys(name for name, _ in message.items()):
+        values = message.get_all(name, [])
+        if len(values) == 1 and isinstance(values[0], AddressHeader) and (written := _write(values[0])) is not None:
+            _replace(message, name, written)
+
+
+def _write(header: AddressHeader) -> str | None:
+    """The field's value, one address to a line; None where the library writes it: groups, and what is not ASCII."""
+    groups: Any = header.groups
+    if any(group.display_name is not None for group in groups):
+        return None
+    parties = [(each.display_name, _address(each)) for each in header.addresses]
+    if not parties or not all(address.isascii() for _, address in parties):
+        return None
+    return ",\r\n ".join(write_party(name, address) for name, address in parties)
+
+
+def _address(address: Address) -> str:
+    """The library forgets the quotes of a local part like `"a..b"`."""
+    try:
+        return str(Mailbox.parse(address.addr_spec))
+    except WireError:
+        return f'"{quote(address.username)}"@{address.domain}'
+
+
+def _replace(message: "Message[Any, Any]", name: str, value: str) -> None:
+    """Put `value` in place of the field, where it stands."""
+    items = [(each, value if each.lower() == name.lower() else raw) for each, raw in message.raw_items()]
+    for each in {each.lower() for each, _ in items}:
+        del message[each]
+    for each, raw in items:
+        message.set_raw(each, raw)

@@ -1,0 +1,178 @@
+"""The awaited client: cancelled at every step, shared by many tasks, and never in half a state (T08, P21, P25)."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import ClassVar
+
+import pytest
+
+import smtpx
+from smtpx.client.aio import AsyncClient, AsyncConnection
+from smtpx.client.settings import Limits
+from smtpx.errors import LocalProtocolError
+from smtpx.net.aio import AsyncStream
+from smtpx.server.body import Body
+from tests.peers import ScriptedServer
+
+BODY = b"Subject: hi\r\n\r\nhi\r\n"
+
+
+class Noted(smtpx.Session):
+    """A server's session that keeps what it took."""
+
+    bodies: ClassVar[list[bytes]]
+    delay = 0.0
+    connections = 0
+
+    async def connect(self) -> None:
+        type(self).connections += 1
+
+    async def data(self, body: Body) -> smtpx.Reply:
+        content = await body.read()
+        await asyncio.sleep(self.delay)
+        self.bodies.append(content)
+        return smtpx.ok("queued as 1")
+
+
+async def send(client: AsyncClient, message: object = BODY) -> object:
+    return await client.send(message, sender="a@x.example", recipients=["b@x.example"])  # type: ignore[arg-type]
+
+
+async def chunks() -> AsyncIterator[bytes]:
+    for _ in range(3):
+        yield BODY
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("chunking", [False, True])
+async def test_t08_cancelled_at_every_step(monkeypatch: pytest.MonkeyPatch, chunking: bool, streamed: bool) -> None:
+    """Cancel at the n-th wait; then the pool sends again, and the server has whole messages only."""
+
+    class Session(Noted):
+        bodies: ClassVar[list[bytes]] = []
+
+    message = BODY * 3 if streamed else BODY
+    waits, stop_at = 0, 0
+    plain = AsyncStream.receive
+
+    async def receive(self: AsyncStream, timeout_seconds: float) -> bytes:
+        nonlocal waits
+        waits += 1
+        if waits == stop_at:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(0)
+        return await plain(self, timeout_seconds)
+
+    monkeypatch.setattr(AsyncStream, "receive", receive)
+    async with smtpx.Server(Session, host="127.0.0.1", port=0) as server:
+        before = asyncio.all_tasks()
+        for stop_at in range(1, 40):
+            waits = 0
+            client = AsyncClient(
+                f"smtp+plain://127.0.0.1:{server.port}", chunking=chunking, limits=Limits(max_connections=1)
+            )
+            task = asyncio.create_task(send(client, chunks() if streamed else BODY))
+            try:
+                await task
+                break  # it has fewer waits than that
+            except asyncio.CancelledError:
+                pass
+            finally:
+                stop_at = 0
+                assert await send(client)
+                await client.close()
+        assert stop_at == 0
+        assert set(Session.bodies) <= {message, BODY}
+        assert waits > 2
+        await asyncio.sleep(0.05)
+        assert {each for each in asyncio.all_tasks() - before if "smtpx.client" in repr(each)} == set()
+
+
+async def test_cancelled_while_waiting_for_a_turn() -> None:
+    class Session(Noted):
+        bodies: ClassVar[list[bytes]] = []
+        delay = 0.05
+
+    async with smtpx.Server(Session, host="127.0.0.1", port=0) as server:
+        limits = Limits(max_connections=1)
+        async with AsyncClient(f"smtp+plain://127.0.0.1:{server.port}", limits=limits) as client:
+            first = asyncio.create_task(send(client))
+            await asyncio.sleep(0.02)
+            waiting = [asyncio.create_task(send(client)) for _ in range(3)]
+            await asyncio.sleep(0)
+            waiting[0].cancel()
+            await asyncio.gather(first, *waiting[1:])
+            assert waiting[0].cancelled() or waiting[0].done()
+        assert len(Session.bodies) == 3
+
+
+async def test_p21_fifty_sends_over_four_connections() -> None:
+    class Session(Noted):
+        bodies: ClassVar[list[bytes]] = []
+
+    async with smtpx.Server(Session, host="127.0.0.1", port=0) as server:
+        limits = Limits(max_connections=4)
+        async with AsyncClient(f"smtp+plain://127.0.0.1:{server.port}", limits=limits) as client:
+            await asyncio.gather(*(send(client) for _ in range(50)))
+        assert len(Session.bodies) == 50
+        assert Session.connections <= 4
+
+
+async def test_p25_close_ends_those_that_wait() -> None:
+    class Session(Noted):
+        bodies: ClassVar[list[bytes]] = []
+        delay = 0.05
+
+    async with smtpx.Server(Session, host="127.0.0.1", port=0) as server:
+        client = AsyncClient(f"smtp+plain://127.0.0.1:{server.port}", limits=Limits(max_connections=1))
+        first = asyncio.create_task(send(client))
+        await asyncio.sleep(0.02)
+        second = asyncio.create_task(send(client))
+        await asyncio.sleep(0)
+        await client.close()
+        with pytest.raises(LocalProtocolError, match="closed"):
+            await second
+        assert await first  # what was under way ends well
+
+
+async def test_p20_a_hundred_recipients_in_one_round_trip() -> None:
+    """50 ms for each round trip: 100 recipients take less than half a second."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 x\r\n")
+        while data := await reader.read(1 << 16):
+            await asyncio.sleep(0.05)
+            for line in data.splitlines():
+                answer = (
+                    b"354 go\r\n" if line == b"DATA" else b"250-x\r\n250 PIPELINING\r\n" if line[:4] == b"EHLO" else b""
+                )
+                if answer or line[:4] in (b"MAIL", b"RCPT", b"QUIT") or line == b".":
+                    writer.write(answer or b"250 ok\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with AsyncClient(f"smtp+plain://127.0.0.1:{port}") as client:
+        begun = time.monotonic()
+        result = await client.send(BODY, sender="a@x.example", recipients=[f"u{n}@x.example" for n in range(100)])
+        assert time.monotonic() - begun < 0.5
+        assert len(result.accepted) == 100
+    server.close()
+    await server.wait_closed()
+
+
+async def test_an_open_connection_may_be_awaited_or_entered() -> None:
+    with ScriptedServer("S: 220 x\nC: EHLO me\nS: 250 x\nC: QUIT\nS: 221 x") as server:
+        url = f"smtp://127.0.0.1:{server.port}?hello_name=me"
+        connection = await AsyncConnection.open(url)
+        await connection.quit()
+        async with AsyncConnection.open(url) as connection:
+            assert connection.is_open
+        opening = AsyncConnection.open(url)
+        async with opening as connection:
+            await connection.quit()
+        await asyncio.sleep(0.01)
