@@ -29,7 +29,10 @@ def test_order_of_preference() -> None:
     assert mechanisms[4].start(CONTEXT) is not mechanisms[4].start(CONTEXT)
 
 
-@pytest.mark.parametrize(("username", "password"), [("user", "\U0001f600"), ("\u0627a", "pw"), ("user", "\ue000")])
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [("user", "\U0001f600"), ("\u0627a", "pw"), ("user", "\ue000"), ("\u00ad", "pw"), ("", "pw")],
+)
 def test_rfc4013_2_3_what_scram_cannot_take_goes_by_other_mechanisms(username: str, password: str) -> None:
     names = [each.name for each in Password(username, password).mechanisms()]
     assert names == ["PLAIN", "LOGIN", "CRAM-MD5"]

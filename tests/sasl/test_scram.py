@@ -114,10 +114,7 @@ def test_any_name_and_password(username: str, password: str) -> None:
             return record
 
     server = Server(SCRAM_SHA_256, store=Everybody({("", ""): record}))
-    try:
-        assert log_in(client("SCRAM-SHA-256", auth), server).is_proven
-    except SASLError as error:
-        assert "nothing" in str(error)  # noqa: PT017 - a name of characters that SASLprep takes out
+    assert log_in(client("SCRAM-SHA-256", auth), server).is_proven
 
 
 # Binding to the channel -----------------------------------------------------------------------------------------------

@@ -88,6 +88,7 @@ async def test_the_defaults_accept_everything_but_a_login() -> None:
     with pytest.raises(Reject, match=r"535 5\.7\.8"):
         await session.authenticate(Credentials("PLAIN", "user"))
 
+
 async def test_the_defaults_let_in_who_has_proven_to_be_the_user() -> None:
     session = Session()
     assert await session.lookup("SCRAM-SHA-256", "user") is None

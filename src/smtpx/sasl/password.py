@@ -54,9 +54,10 @@ class Password:
         from smtpx.sasl.scram import ScramClient
 
         try:
-            saslprep(self.username)
-            saslprep(self.password, stored=True)
+            name, _ = saslprep(self.username), saslprep(self.password, stored=True)
         except SASLError:
+            return []
+        if not name:
             return []
         names = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1")
         return [
