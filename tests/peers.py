@@ -293,11 +293,11 @@ class Colour:
         """An open connection."""
         if not self.is_async:
             return Connection.open(url, **options)
-        return self._face(AsyncConnection.open(url, **options))
+        return self.settle(AsyncConnection.open(url, **options))
 
     def client(self, url: str, **options: Any) -> Any:
         """A client."""
-        return self._face(AsyncClient(url, **options)) if self.is_async else Client(url, **options)
+        return self.settle(AsyncClient(url, **options)) if self.is_async else Client(url, **options)
 
     def close(self) -> None:
         """End the loop; nothing may be left in it."""
@@ -308,7 +308,8 @@ class Colour:
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
-    def _face(self, value: Any) -> Any:
+    def settle(self, value: Any) -> Any:
+        """A value, awaited and behind a blocking face where that is due."""
         assert self._loop is not None
         if inspect.isawaitable(value):
             value = self._loop.run_until_complete(_awaited(value))
@@ -324,13 +325,13 @@ class _Face:
         value = getattr(self._target, name)
         if not callable(value):
             return value
-        return lambda *args, **options: self._colour._face(value(*args, **options))
+        return lambda *args, **options: self._colour.settle(value(*args, **options))
 
     def __enter__(self) -> Any:
-        return self._colour._face(self._target.__aenter__())
+        return self._colour.settle(self._target.__aenter__())
 
     def __exit__(self, *details: Any) -> None:
-        self._colour._face(self._target.__aexit__(*details))
+        self._colour.settle(self._target.__aexit__(*details))
 
 
 async def _awaited(value: Any) -> Any:

@@ -161,6 +161,7 @@ async def test_p20_a_hundred_recipients_in_one_round_trip() -> None:
         result = await client.send(BODY, sender="a@x.example", recipients=[f"u{n}@x.example" for n in range(100)])
         assert time.monotonic() - begun < 0.5
         assert len(result.accepted) == 100
+    await asyncio.sleep(0.1)  # for the server to see the end
     server.close()
     await server.wait_closed()
 
@@ -176,3 +177,44 @@ async def test_an_open_connection_may_be_awaited_or_entered() -> None:
         async with opening as connection:
             await connection.quit()
         await asyncio.sleep(0.01)
+
+
+async def test_a_turn_that_came_with_the_cancellation_is_passed_on() -> None:
+    client = AsyncClient("smtp+plain://127.0.0.1:1", limits=Limits(max_connections=1))
+    waiting = [asyncio.create_task(client._wait()) for _ in range(2)]
+    await asyncio.sleep(0)
+    client._wake()  # it is the first one's turn,
+    waiting[0].cancel()  # who does not want it any more
+    await asyncio.wait_for(waiting[1], 1)
+    assert waiting[0].cancelled() or (await asyncio.gather(*waiting, return_exceptions=True))
+    third = asyncio.create_task(client._wait())
+    await asyncio.sleep(0)
+    client._waiters[0].cancel()
+    client._wake()  # one that has gone is passed over
+    with pytest.raises(asyncio.CancelledError):
+        await third
+
+
+async def test_cancelled_within_a_transaction() -> None:
+    script = "S: 220 x\nC: EHLO me\nS: 250 x\nC: MAIL FROM:<>\nS: 250 m\nC: RCPT TO:<b@x.example>\nS: 250 r\n"
+    with ScriptedServer(script, tolerant=True) as server:
+        connection = await AsyncConnection.open(f"smtp://127.0.0.1:{server.port}?hello_name=me")
+
+        async def work() -> None:
+            async with connection.transaction("", ["b@x.example"]):
+                await asyncio.sleep(10)
+
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not connection.is_open
+        await asyncio.sleep(0.01)
+
+
+async def test_an_opening_that_fails_in_a_with_block_leaves_nothing() -> None:
+    opening = AsyncConnection.open("smtp://127.0.0.1:1")
+    with pytest.raises(OSError, match="can't connect"):
+        await opening.__aenter__()
+    await opening.__aexit__(None, None, None)

@@ -166,7 +166,7 @@ def test_200_mb_in_flat_memory(colour: Colour, extensions: str) -> None:
                 sock.sendall(b"354 go\r\n")
                 tail = b""
                 while tail != b"\r\n.\r\n":
-                    data = file.read1(65536)
+                    data = file.readline()
                     taken += len(data)
                     tail = (tail + data)[-5:]
             sock.sendall(f"250-x\r\n250 {extensions}\r\n".encode() if line[:4] == b"EHLO" else b"250 ok\r\n")

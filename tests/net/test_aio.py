@@ -236,6 +236,18 @@ def test_damaged_tls(run: Callable[[Test], None], certificates: Certificates) ->
     run(test)
 
 
+def test_handshake_that_can_not_begin(run: Callable[[Test], None]) -> None:
+    context = client_context(verify=False)
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2
+
+    async def test(stream: AsyncStream, theirs: socket.socket) -> None:
+        stream._make_context = lambda: context
+        with pytest.raises(TLSError, match="handshake failed"):
+            await stream.start_tls(1)
+
+    run(test)
+
+
 def test_handshake_that_never_ends(run: Callable[[Test], None]) -> None:
     async def test(stream: AsyncStream, theirs: socket.socket) -> None:
         with pytest.raises(DeadlineError):

@@ -83,7 +83,9 @@ def test_damaged_stream(files: Files) -> None:
 
 
 def test_h045_names(files: Files) -> None:
-    pump(*pair(files, "127.0.0.1"))  # an IP address needs an IP SAN, and no SNI is sent
+    client, server = pair(files, "127.0.0.1")
+    pump(client, server)  # an IP address needs an IP SAN, and no SNI is sent
+    assert server.facts.server_name is None
     client, server = pair(files, "other.example.org")
     server.receive(client.output())
     with pytest.raises(TLSError, match=r"(?i)hostname mismatch"):

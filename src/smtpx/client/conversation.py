@@ -175,14 +175,16 @@ class Conversation:
 
     def data(self, source: Source) -> Flow[Reply]:
         """The content for the recipients that `rcpt` found accepted."""
-        envelope = Envelope(self._sender, tuple(path for path, _ in self._taken))
+        taken, self._taken = self._taken, []
+        envelope = Envelope(self._sender, tuple(path for path, _ in taken))
         transaction = self.transaction(envelope)
-        transaction.adopt([(str(path), reply) for path, reply in self._taken], uses_utf8=self._uses_utf8)
+        transaction.adopt([(str(path), reply) for path, reply in taken], uses_utf8=self._uses_utf8)
         try:
             result = yield from self.send_open(transaction, source, envelope)
-        finally:
-            if not self.protocol.in_transaction:
-                self._taken = []
+        except SMTPXError:
+            if self.protocol.in_transaction:  # the content was refused here: other content may follow
+                self._taken = taken
+            raise
         return result.reply or replies.MESSAGE_OK
 
     def start_tls(self) -> Flow[TLSFacts]:

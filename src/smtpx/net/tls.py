@@ -133,10 +133,8 @@ class TLSLayer:
             self.has_ended = True
         except ssl.SSLWantReadError:
             pass
-        except ssl.SSLZeroReturnError:
-            self.has_ended = True
-        except ssl.SSLEOFError:
-            self.has_ended = True  # cut off: what was complete before still counts
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            self.has_ended = True  # said, or cut off: what was complete before still counts
         except ssl.SSLError as error:
             raise TLSError(f"TLS failed: {_reason(error)}") from error
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -125,10 +125,15 @@ class Body:
         self._wake()
 
     def drop(self) -> None:
-        """The session is done with it: forget what it did not read."""
+        """The session is done with it: forget what it did not read, and whoever wanted to know."""
         self._pieces.clear()
         self._buffered = 0
+        self._on_taken = _nobody
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _nobody() -> None:
+    pass

@@ -68,17 +68,15 @@ class InlineRunner:
         try:
             waits_for = coroutine.send(None) if current is task else self._send_as(task, coroutine)
         except StopIteration as stop:
-            outcome = Outcome(stop.value, None)
+            self._give_up_cancelled(task)
+            return Outcome(stop.value, None)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # whatever a session raises, CancelledError too, is an outcome
-            outcome = Outcome(None, error)
-        else:
-            self._hand_over(_Handed(coroutine, waits_for, True, on_done))
-            return None
-        if task.cancelling():
-            self._task = None  # the hook has cancelled its own task: that must not hit the next one
-        return outcome
+            self._give_up_cancelled(task)
+            return Outcome(None, error)
+        self._hand_over(_Handed(coroutine, waits_for, True, on_done))
+        return None
 
     def cancel(self) -> None:
         """Cancel what waits; its outcome is the CancelledError, unless it has a better one."""
@@ -134,23 +132,18 @@ class InlineRunner:
         assert handed is not None  # noqa: S101 - only called with something in hand
         if self._cancel_first:
             self._cancel_first, error = False, asyncio.CancelledError()
-        try:
-            outcome = Outcome(await _go_on(handed, error), None)
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
-            raise
-        except BaseException as raised:  # whatever a session raises is an outcome
-            outcome = Outcome(None, raised)
+        outcome = await _outcome_of(handed.coroutine, handed.waits_for, handed.started, error)
         self._running = False
-        self._take_back_cancels()
+        if self._task is not None:
+            while self._cancels:
+                self._cancels -= 1
+                self._task.uncancel()
+            self._give_up_cancelled(self._task)
         handed.on_done(outcome)
 
-    def _take_back_cancels(self) -> None:
-        """Our own cancels; a task that somebody else has cancelled too is given up."""
-        task = self._task
-        while self._cancels and task is not None:
-            self._cancels -= 1
-            task.uncancel()
-        if task is not None and task.cancelling():
+    def _give_up_cancelled(self, task: "asyncio.Task[None]") -> None:
+        """A hook has cancelled its own task, or a loop that ends has: that must not hit the next hook."""
+        if task.cancelling():
             self._task = None
 
 
@@ -168,14 +161,24 @@ async def _caught(awaitable: Awaitable[None]) -> asyncio.CancelledError | None:
     return None
 
 
+async def _outcome_of(coroutine: Hook, waits_for: object, started: bool, error: BaseException | None) -> Outcome:
+    # An error's traceback keeps this frame and those below. They know nobody who knows the outcome, so whatever a
+    # session held when it failed is let go of at once, and not with the next collection.
+    try:
+        return Outcome(await _go_on(coroutine, waits_for, started, error), None)
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as raised:  # whatever a session raises is an outcome
+        return Outcome(None, raised)
+
+
 @types.coroutine
-def _go_on(handed: _Handed, error: BaseException | None) -> Generator[Any, Any, Any]:
+def _go_on(coroutine: Hook, waits_for: object, started: bool, error: BaseException | None) -> Generator[Any, Any, Any]:
     """Go on with a coroutine that waits for a future: what a Task does, in the middle of a task."""
-    coroutine, waits_for = handed.coroutine, handed.waits_for
     try:
         if error is not None:
             waits_for = coroutine.throw(error)
-        elif not handed.started:
+        elif not started:
             waits_for = coroutine.send(None)
         while True:
             try:

@@ -1,0 +1,146 @@
+"""Session methods called by name, and what becomes of what they raise."""
+
+import asyncio
+import gc
+import logging
+import weakref
+from typing import Any
+
+import pytest
+
+from smtpx.protocol import replies
+from smtpx.server.hooks import Hooks
+from smtpx.server.inline import Outcome
+from smtpx.server.session import Reject, Session, ok
+from smtpx.wire.address import Mailbox
+from smtpx.wire.reply import Reply
+
+
+class Rig:
+    """Hooks, and what was written to the log."""
+
+    def __init__(self, session: Session) -> None:
+        self.lines: list[tuple[int, str]] = []
+        self.hooks = Hooks(session, asyncio.get_running_loop(), self.log, "1f2e3d4c")
+        self.later: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    def log(self, level: int, text: str, *args: object, error: BaseException | None = None) -> None:
+        self.lines.append((level, text % args))
+
+    async def call(self, name: str, *args: object) -> Outcome:
+        outcome = self.hooks.start(name, args, self.later.set_result)
+        return outcome if outcome is not None else await self.later
+
+
+class Naming(Session):
+    async def mail(self, sender: Any, params: Any) -> Reply | None:  # noqa: ANN401
+        return ok(f"{sender} {params}")
+
+    async def data(self, body: Any) -> None:  # noqa: ANN401
+        await asyncio.sleep(10)
+
+    async def command(self, verb: str, argument: str | None) -> Reply | None:
+        await asyncio.sleep(10)
+        return None
+
+
+def names(kind: type[Session]) -> set[str]:
+    return set(Hooks(kind(), asyncio.get_running_loop(), lambda *_, **__: None, "").own)
+
+
+async def test_which_methods_are_a_session_s_own() -> None:
+    class Derived(Naming):
+        async def close(self) -> None: ...
+
+    assert names(Session) == set()
+    assert names(Naming) == {"mail", "data", "command"}
+    assert names(Derived) == {"mail", "data", "command", "close"}
+
+
+async def test_classes_are_not_kept() -> None:
+    def make() -> "weakref.ref[type[Session]]":
+        class Passing(Naming): ...
+
+        assert names(Passing)
+        return weakref.ref(Passing)
+
+    passing = make()
+    gc.collect()
+    assert passing() is None
+
+
+async def test_start() -> None:
+    rig = Rig(Naming())
+    assert (await rig.call("mail", "a", "b")).value == ok("a b")
+    rig.hooks.stop()
+
+
+@pytest.mark.parametrize("method", [lambda self, x: None, lambda self: None, lambda self, x: 1 / 0])
+async def test_what_is_no_hook(method: object) -> None:
+    rig = Rig(type("Wrong", (Session,), {"reset": method})())
+    outcome = await rig.call("reset", 1)
+    assert isinstance(outcome.error, TypeError | ZeroDivisionError)
+    rig.hooks.stop()
+
+
+async def test_the_method_that_was_started_last_is_cancelled() -> None:
+    rig = Rig(Naming())
+    loop = asyncio.get_running_loop()
+    data: asyncio.Future[Outcome] = loop.create_future()
+    command: asyncio.Future[Outcome] = loop.create_future()
+    rig.hooks.cancel(replies.HANDLER_TIMED_OUT)  # nothing waits
+    assert rig.hooks.start("data", (None,), data.set_result) is None
+    for _ in range(2):
+        command = loop.create_future()
+        assert rig.hooks.start("command", ("X", None), command.set_result) is None
+        rig.hooks.cancel(replies.HANDLER_TIMED_OUT)
+        assert rig.hooks.reply_to("command", await command) is replies.HANDLER_TIMED_OUT
+    assert not data.done()
+    rig.hooks.start("command", ("X", None), lambda outcome: None)
+    rig.hooks.cancel(replies.SHUTTING_DOWN, everything=True)
+    assert rig.hooks.reply_to("data", await data) is replies.SHUTTING_DOWN
+    rig.hooks.stop()
+    assert rig.lines == [
+        (logging.ERROR, "command took too long and was cancelled"),
+        (logging.ERROR, "command took too long and was cancelled"),
+        (logging.INFO, "data was cancelled: 421 4.3.2 shutting down"),
+    ]
+
+
+@pytest.mark.parametrize("value", [None, ok()])
+async def test_reply_to_what_was_returned(value: Reply | None) -> None:
+    assert Rig(Session()).hooks.reply_to("mail", Outcome(value, None)) is value
+
+
+async def test_reply_to_what_was_raised() -> None:
+    rig = Rig(Session())
+    reply_to = rig.hooks.reply_to
+    assert reply_to("mail", Outcome(None, Reject())) == Reject().reply
+    assert str(reply_to("mail", Outcome(None, ValueError("x")))) == "451 4.3.0 internal error; reference 1f2e3d4c-1"
+    assert str(reply_to("mail", Outcome(42, None))) == "451 4.3.0 internal error; reference 1f2e3d4c-2"
+    closing = reply_to("reset", Outcome(None, asyncio.CancelledError()), close=True)
+    assert str(closing) == "421 4.3.0 internal error; reference 1f2e3d4c-3"
+    assert [level for level, _ in rig.lines] == [logging.ERROR] * 3
+
+
+async def test_a_hook_that_took_too_long_where_the_connection_can_not_go_on() -> None:
+    rig = Rig(Session())
+    rig.hooks.cancel(replies.HANDLER_TIMED_OUT)
+    late = rig.hooks.reply_to("reset", Outcome(None, asyncio.CancelledError()), close=True)
+    assert str(late) == "421 4.3.0 took too long; try again later"
+
+
+async def test_verdicts() -> None:
+    rig = Rig(Session())
+    a, b = Mailbox("a", "x.example"), Mailbox("b", "x.example")
+    assert rig.hooks.verdicts_of(Outcome(None, None), [a, b]) == [None]
+    assert rig.hooks.verdicts_of(Outcome({a: ok("1"), "b@x.example": None}, None), [a, b, a]) == [
+        ok("1"),
+        None,
+        ok("1"),
+    ]
+    assert rig.hooks.verdicts_of(Outcome({}, None), [a]) == [replies.NO_VERDICT]
+    assert rig.hooks.verdicts_of(Outcome(None, Reject()), [a, b]) == [Reject().reply]
+    (odd,) = rig.hooks.verdicts_of(Outcome({a: "yes"}, None), [a])
+    assert odd is not None
+    assert odd.code == 451
