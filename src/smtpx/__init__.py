@@ -38,7 +38,10 @@ _HOMES = {
     "smtpx.protocol.dialect": ("LMTP", "SMTP"),
     "smtpx.protocol.extension": ("Extension",),
     "smtpx.protocol.limits": ("ServerLimits",),
-    "smtpx.sasl": ("Credentials", "Password"),
+    "smtpx.sasl": ("Credentials", "Password", "ScramRecord", "Secret"),
+    "smtpx.sasl.anonymous": ("Anonymous",),
+    "smtpx.sasl.external": ("Certificate",),
+    "smtpx.sasl.oauth": ("BearerToken",),
     "smtpx.server.listener": ("Listener", "Server"),
     "smtpx.server.run": ("ServerThread", "serve"),
     "smtpx.server.session": ("Reject", "Session", "ok", "reply"),
@@ -76,7 +79,10 @@ if TYPE_CHECKING:
     from smtpx.protocol.dialect import LMTP, SMTP
     from smtpx.protocol.extension import Extension
     from smtpx.protocol.limits import ServerLimits
-    from smtpx.sasl import Credentials, Password
+    from smtpx.sasl import Credentials, Password, ScramRecord, Secret
+    from smtpx.sasl.anonymous import Anonymous
+    from smtpx.sasl.external import Certificate
+    from smtpx.sasl.oauth import BearerToken
     from smtpx.server.listener import Listener, Server
     from smtpx.server.run import ServerThread, serve
     from smtpx.server.session import Reject, Session, ok, reply
@@ -88,9 +94,12 @@ __all__ = [
     "NULL_SENDER",
     "SMTP",
     "STANDARD",
+    "Anonymous",
     "AsyncClient",
     "AsyncConnection",
     "AuthenticationError",
+    "BearerToken",
+    "Certificate",
     "Client",
     "ClientSettings",
     "ConfigurationError",
@@ -112,6 +121,8 @@ __all__ = [
     "RemoteProtocolError",
     "Reply",
     "SMTPXError",
+    "ScramRecord",
+    "Secret",
     "Security",
     "SendResult",
     "Server",

@@ -1,5 +1,7 @@
 """AUTH (RFC 4954): offer, command and parameter."""
 
+from dataclasses import replace
+
 import pytest
 
 from smtpx.extensions.auth import AUTH, Auth
@@ -23,6 +25,10 @@ def test_rfc4954_3_what_is_offered() -> None:
     assert offer(OPEN, ServerFacts(identity="user")) is None
     assert offer(make_settings(mechanisms=MECHANISMS), ServerFacts()) is None
     assert offer(make_settings(), ServerFacts(tls=TLS_FACTS)) is None
+    assert offer(make_settings(mechanisms=(QUIZ,), starttls=True), ServerFacts()) is None
+    needy = make_settings(mechanisms=(QUIZ._replace(name="QUIZ-PLUS", needs_binding=True), QUIZ), starttls=True)
+    assert offer(needy, ServerFacts(tls=TLS_FACTS)) == "QUIZ"
+    assert offer(needy, ServerFacts(tls=replace(TLS_FACTS, bindings={"tls-unique": b"x"}))) == "QUIZ-PLUS QUIZ"
 
 
 def test_a_client_learns_the_mechanisms() -> None:

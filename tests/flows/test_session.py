@@ -1,7 +1,11 @@
 """From the greeting to READY: hello, STARTTLS and AUTH as the plan says, and never a secret where it may be heard."""
 # ruff: noqa: ANN401 - flows, and faces of either colour, have no common type
 
+import binascii
+import hmac
+import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +24,7 @@ from smtpx.errors import (
 from smtpx.flows.session import Security, SessionPlan, authenticate, check_hello_name, open_session, start_tls
 from smtpx.protocol.client import ClientProtocol
 from smtpx.protocol.dialect import LMTP, SMTP, Dialect
-from smtpx.sasl import ClientMechanism, Password
+from smtpx.sasl import AuthExchange, BearerToken, ClientMechanism, ExchangeContext, Password, SASLError
 from tests.peers import FACTS, Dialogue
 
 HELLO = "S: 220 ready\nC: EHLO me\n"
@@ -217,13 +221,13 @@ class Custom:
     """Credentials with one mechanism of the test's own."""
 
     def __init__(self, name: str, start: Callable[[], Any], *, reveals: bool = False) -> None:
-        self._all = [ClientMechanism(name, reveals, start)]
+        self._all = [ClientMechanism(name, reveals, lambda _: start())]
 
     def mechanisms(self) -> list[ClientMechanism]:
         return self._all
 
 
-class Words:
+class Words(AuthExchange):
     """An exchange of fixed words."""
 
     def __init__(self, initial: bytes | None, *later: bytes) -> None:
@@ -271,6 +275,91 @@ def test_no_mechanism_in_common() -> None:
     assert "none" in str(auth("", offers=""))
     assert isinstance(auth("", auth_mechanisms=["XOAUTH2"]), UnsupportedError)
     assert auth("C: AUTH LOGIN\nS: 334\nC: dXNlcg==\nS: 334\nC: c2VjcmV0\nS: 235 ok", auth_mechanisms=["LOGIN"])
+
+
+class Seen(Custom):
+    """Remembers what its exchange was told of the connection."""
+
+    def __init__(self, name: str = "X", *, needs_binding: bool = False) -> None:
+        self.contexts: list[ExchangeContext] = []
+        self._all = [ClientMechanism(name, False, self._start, needs_binding=needs_binding)]
+
+    def _start(self, context: ExchangeContext) -> AuthExchange:
+        self.contexts.append(context)
+        return Words(b"x")
+
+
+def test_mechanisms_are_told_of_the_connection() -> None:
+    seen = Seen()
+    bound = replace(FACTS, bindings={"tls-exporter": b"x"})
+    auth("C: AUTH X eA==\nS: 235 ok", offers="plain X", tls=bound, auth=seen, host="mx.example", port=587)
+    known = ExchangeContext(bindings={"tls-exporter": b"x"}, offered=("PLAIN", "X"), host="mx.example", port=587)
+    assert all(each == known for each in seen.contexts)
+    auth("C: AUTH X eA==\nS: 235 ok", offers="X", tls=None, auth=seen)
+    assert seen.contexts[-1] == ExchangeContext(offered=("X",))
+
+
+def test_rfc5802_6_plus_is_chosen_only_with_a_channel_binding() -> None:
+    bound = replace(FACTS, bindings={"tls-exporter": b"x"})
+    assert auth("C: AUTH X eA==\nS: 235 ok", offers="X", tls=bound, auth=Seen(needs_binding=True)).identity == "X"
+    for tls in (FACTS, None):
+        assert isinstance(auth("", offers="X", tls=tls, auth=Seen(needs_binding=True)), UnsupportedError)
+
+
+def test_h044_without_verified_tls_secrets_come_last() -> None:
+    offers = "PLAIN CRAM-MD5"
+    answer = binascii.b2a_base64(b"user " + hmac.digest(b"secret", b"x", "md5").hex().encode(), newline=False)
+    cram = f"C: AUTH CRAM-MD5\nS: 334 eA==\nC: {answer.decode()}\nS: 235 ok"
+    for tls in (None, replace(FACTS, verified=False)):
+        assert auth(cram, offers=offers, tls=tls).identity == "user"
+        assert auth(cram, offers=offers, tls=tls, trusted_path=True).identity == "user"
+    assert auth(f"C: AUTH PLAIN {PLAIN}\nS: 235 ok", offers=offers).identity == "user"
+
+
+def test_exchange_that_cannot_start() -> None:
+    def start() -> AuthExchange:
+        raise SASLError("not so")
+
+    error = auth("", offers="X", auth=Custom("X", start))
+    assert isinstance(error, AuthenticationError)
+    assert "not so" in str(error)
+    assert error.reply is None
+
+
+def test_server_that_has_not_proven_itself() -> None:
+    class Suspicious(Words):
+        def complete(self) -> None:
+            raise SASLError("not the server")
+
+    error = auth("C: AUTH X eA==\nS: 235 ok", offers="X", auth=Custom("X", lambda: Suspicious(b"x")))
+    assert isinstance(error, AuthenticationError)
+    assert "not the server" in str(error)
+    assert not error.is_temporary
+
+
+def token(text: str) -> str:
+    return binascii.b2a_base64(f"user=u\1auth=Bearer {text}\1\1".encode(), newline=False).decode()
+
+
+def test_p45_token_is_fetched_again_behind_a_535() -> None:
+    def play(script: str, *tokens: str) -> Any:
+        fetched = itertools.cycle(tokens)  # the script is played more than once
+        found = auth(script, offers="XOAUTH2", auth=BearerToken("u", lambda: next(fetched)))
+        assert next(fetched) == tokens[0]
+        return found
+
+    refused = f"C: AUTH XOAUTH2 {token('a')}\nS: 334 e30=\nC:\nS: 535 no\n"
+    assert play(f"{refused}C: AUTH XOAUTH2 {token('b')}\nS: 235 ok", "a", "b").identity == "u"
+    again = play(f"{refused}C: AUTH XOAUTH2 {token('b')}\nS: 334 e30=\nC:\nS: 535 never", "a", "b")
+    assert isinstance(again, AuthenticationError)
+    assert str(again).startswith("XOAUTH2 refused: 535 never ({})")
+    same = play(refused, "a", "a")
+    assert isinstance(same, AuthenticationError)
+    assert "535 no" in str(same)
+    later = play(f"C: AUTH XOAUTH2 {token('a')}\nS: 454 later", "a")
+    assert later.is_temporary
+    fixed = auth(refused, offers="XOAUTH2", auth=BearerToken("u", "a"))
+    assert isinstance(fixed, AuthenticationError)
 
 
 def test_auth_not_offered() -> None:

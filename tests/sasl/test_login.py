@@ -1,23 +1,22 @@
 """LOGIN, both sides: two answers, whatever the questions are called."""
 
-from collections.abc import Generator
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpx.sasl.credentials import Credentials, Secret
 from smtpx.sasl.login import LOGIN, LoginClient
-from smtpx.sasl.mechanism import Challenge, Password, SASLError
+from smtpx.sasl.mechanism import ExchangeContext, SASLError, ServerExchange
+from smtpx.sasl.password import Password
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1)
 
 
-def ask_password(username: bytes) -> Generator[Challenge, bytes, Credentials]:
+def ask_password(username: bytes) -> ServerExchange:
     """A server that has the user name."""
-    server = LOGIN.start()
-    assert next(server).data == b"Username:"
-    assert server.send(username).data == b"Password:"
+    server = LOGIN.start(ExchangeContext())
+    assert next(server) == (b"Username:",)
+    assert server.send(username) == (b"Password:",)
     return server
 
 

@@ -1,16 +1,28 @@
-"""Choosing a mechanism, and what a credential may hold."""
+"""Choosing a mechanism, what a connection must have for it, and what a credential may hold."""
 
 import pytest
 
-from smtpx.sasl.login import LoginClient
-from smtpx.sasl.mechanism import ClientMechanism, Password, SASLError, check_text, choose
-from smtpx.sasl.plain import PlainClient
+from smtpx.sasl.mechanism import (
+    AuthExchange,
+    ClientMechanism,
+    ExchangeContext,
+    ProofError,
+    SASLError,
+    ServerMechanism,
+    check_text,
+    choose,
+    without_context,
+)
+from smtpx.sasl.password import Password
+from smtpx.sasl.plain import PlainClient, PlainServer
+from tests.sasl.exchange import CONTEXT
 
-SECRET = "hunter2"
+START = without_context(PlainClient, Password("u", "p"))
+BOUND = ExchangeContext(bindings={"tls-unique": b"x"})
 
 
 def mechanism(name: str) -> ClientMechanism:
-    return ClientMechanism(name, True, lambda: PlainClient(Password("u", "p")))
+    return ClientMechanism(name, True, START)
 
 
 MECHANISMS = [mechanism("SCRAM-SHA-256"), mechanism("PLAIN"), mechanism("LOGIN")]
@@ -36,38 +48,56 @@ def test_r147_best_mechanism_both_sides_have(offered: list[str], allowed: list[s
     assert (found and found.name) == chosen
 
 
-def test_password_can_do_plain_then_login() -> None:
-    plain, login = Password("user", SECRET).mechanisms()
-    assert [(plain.name, plain.reveals_secret), (login.name, login.reveals_secret)] == [
-        ("PLAIN", True),
-        ("LOGIN", True),
-    ]
-    assert isinstance(plain.start(), PlainClient)
-    assert isinstance(login.start(), LoginClient)
-    assert plain.start() is not plain.start()
+@pytest.mark.parametrize(
+    ("mechanism", "context", "fits"),
+    [
+        (ServerMechanism("A", True, True, PlainServer), CONTEXT, True),
+        (ServerMechanism("A-PLUS", True, True, PlainServer, needs_binding=True), CONTEXT, False),
+        (ServerMechanism("A-PLUS", True, True, PlainServer, needs_binding=True), BOUND, True),
+        (ServerMechanism("B", True, True, PlainServer, needs_certificate=True), BOUND, False),
+        (
+            ServerMechanism("B", True, True, PlainServer, needs_certificate=True),
+            ExchangeContext(peer_identity="x"),
+            True,
+        ),
+    ],
+)
+def test_what_a_connection_must_have(mechanism: ServerMechanism, context: ExchangeContext, fits: bool) -> None:
+    assert mechanism.fits(context) is fits
 
 
-def test_h055_d45_password_never_shows() -> None:
-    auth = Password("user", SECRET, "boss")
-    assert SECRET not in repr(auth)
-    assert SECRET not in repr(auth.secret)
-    assert auth.secret.reveal() == SECRET
+def test_start_makes_a_new_exchange_each_time() -> None:
+    assert isinstance(START(CONTEXT), PlainClient)
+    assert START(CONTEXT) is not START(CONTEXT)
 
 
-@pytest.mark.parametrize("field", ["username", "password", "authorization_id"])
-@pytest.mark.parametrize("char", ["\0", "\r", "\n", "\r\n", "\x01", "\t", "\x1f", "\x7f", "\ud800", chr(0xDFFF)])
-def test_h055_rfc4616_2_control_characters_and_half_pairs_are_refused(field: str, char: str) -> None:
-    values = {"username": "user", "password": "pw", "authorization_id": ""} | {field: f"{SECRET}{char}x"}
-    with pytest.raises(SASLError) as caught:
-        Password(**values)
-    error = caught.value
-    assert isinstance(error, ValueError)
-    assert field in str(error)
-    assert SECRET not in repr(error)
-    assert error.__context__ is None  # a UnicodeError there would hold the text
+def test_a_mechanism_of_your_own_needs_two_methods() -> None:
+    class Own(AuthExchange):
+        def initial_response(self) -> bytes:
+            return b"me"
+
+        def respond(self, challenge: bytes) -> bytes:
+            return challenge
+
+    own = Own()
+    own.complete()
+    assert own.explain_failure() == ""
 
 
-@pytest.mark.parametrize("text", ["", "a b", "\"quoted\" 'so'", "pässwörd 例 \U0001f600", "~\x80\u2028"])
-def test_h055_other_text_is_taken(text: str) -> None:
-    check_text(text, "password")
-    assert Password("user", text).password == text
+def test_context_shows_no_channel_binding() -> None:
+    assert "tls-unique" not in repr(BOUND)
+
+
+def test_proof_error_names_the_user_but_not_in_its_text() -> None:
+    error = ProofError("user")
+    assert isinstance(error, SASLError)
+    assert error.username == "user"
+    assert "user" not in str(error)
+
+
+@pytest.mark.parametrize("char", ["\0", "\r", "\n", "\x7f", "\ud800"])
+def test_h055_control_characters_and_half_pairs_are_refused(char: str) -> None:
+    with pytest.raises(SASLError, match="token") as caught:
+        check_text(f"hunter2{char}", "token")
+    assert "hunter2" not in str(caught.value)
+    check_text("p\u00e4ss w\u00f6rd", "token")

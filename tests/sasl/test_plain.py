@@ -1,21 +1,22 @@
 """PLAIN, both sides (RFC 4616)."""
 
-from collections.abc import Generator
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpx.sasl.credentials import Credentials, Secret
-from smtpx.sasl.mechanism import Challenge, Password, SASLError
+from smtpx.sasl.mechanism import Challenge, ExchangeContext, SASLError, ServerExchange
+from smtpx.sasl.password import Password
 from smtpx.sasl.plain import PLAIN, PlainClient
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1)
 
 
-def start() -> tuple[Generator[Challenge, bytes, Credentials], Challenge]:
-    server = PLAIN.start()
-    return server, next(server)
+def start() -> tuple[ServerExchange, Challenge]:
+    server = PLAIN.start(ExchangeContext())
+    challenge = next(server)
+    assert isinstance(challenge, Challenge)
+    return server, challenge
 
 
 def serve(message: bytes) -> Credentials:

@@ -87,3 +87,12 @@ async def test_the_defaults_accept_everything_but_a_login() -> None:
     await session.close()
     with pytest.raises(Reject, match=r"535 5\.7\.8"):
         await session.authenticate(Credentials("PLAIN", "user"))
+
+
+async def test_the_defaults_let_in_who_has_proven_to_be_the_user() -> None:
+    session = Session()
+    assert await session.lookup("SCRAM-SHA-256", "user") is None
+    assert await session.authenticate(Credentials("SCRAM-SHA-256", "user", is_proven=True)) is None
+    assert await session.authenticate(Credentials("SCRAM-SHA-256", "user", "user", is_proven=True)) is None
+    with pytest.raises(Reject, match=r"535 5\.7\.8"):
+        await session.authenticate(Credentials("SCRAM-SHA-256", "user", "root", is_proven=True))

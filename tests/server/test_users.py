@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from smtpx.sasl import Credentials
+from smtpx.sasl import Credentials, ScramRecord
 from smtpx.sasl.credentials import Secret
 from smtpx.server import users as users_module
 from smtpx.server.users import Users
@@ -41,6 +41,28 @@ def login(username: str, password: str | None, authorization_id: str = "") -> Cr
 )
 async def test_accepts(users: Users, credentials: Credentials, right: bool) -> None:
     assert await users.accepts(credentials) is right
+
+
+def test_scram_records(users: Users) -> None:
+    record = users.lookup("SCRAM-SHA-256", "user")
+    assert record is not None
+    assert record == ScramRecord.make(SECRET, salt=record.salt)
+    assert users.lookup("SCRAM-SHA-256", "nobody") is None
+    assert users.lookup("SCRAM-SHA-1", "user") is None
+    both = Users({"user": SECRET, "smile": "\U0001f600"}, scram=("SCRAM-SHA-256", "SCRAM-SHA-1"))
+    assert both.lookup("SCRAM-SHA-1", "user") is not None
+    assert both.lookup("SCRAM-SHA-1", "smile") is None  # a character that SASLprep does not know
+    assert len(both) == 2
+
+
+async def test_who_has_proven_to_be_a_user(users: Users) -> None:
+    def proven(username: str, authorization_id: str = "") -> Credentials:
+        return Credentials("SCRAM-SHA-256", username, authorization_id, is_proven=True)
+
+    assert await users.accepts(proven("user"))
+    assert await users.accepts(proven("user", "user"))
+    assert not await users.accepts(proven("user", "root"))
+    assert not await users.accepts(proven("nobody"))
 
 
 def test_len(users: Users) -> None:

@@ -21,7 +21,7 @@ from smtpx.errors import ConfigurationError
 from smtpx.net.tls import server_tls
 from smtpx.protocol.dialect import LMTP, SMTP
 from smtpx.protocol.limits import ServerLimits
-from smtpx.sasl import Credentials
+from smtpx.sasl import Credentials, ScramRecord
 from smtpx.server.body import Body
 from smtpx.server.listener import Server, host_name
 from smtpx.server.maildir import Maildir, MaildirSession
@@ -51,6 +51,9 @@ def _with_users(kind: type[Session], users: Users) -> type[Session]:
         async def authenticate(self, identity: Credentials) -> None:
             if not await users.accepts(identity):
                 raise Reject.bad_credentials()
+
+        async def lookup(self, mechanism: str, username: str) -> ScramRecord | None:
+            return users.lookup(mechanism, username)
 
     return WithUsers
 

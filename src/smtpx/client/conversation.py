@@ -81,6 +81,8 @@ class Conversation:
             auth=settings.auth,
             auth_mechanisms=settings.auth_mechanisms,
             trusted_path=self.is_local or not settings.verify,
+            host=settings.target.host,
+            port=settings.target.port,
             timeouts=settings.timeouts,
         )
 

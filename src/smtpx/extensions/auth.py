@@ -46,9 +46,9 @@ class Auth(Extension):
 
     def advertise(self, settings: ServerSettings, facts: ServerFacts) -> str | None:
         """The names of the mechanisms; silent when none can be used, and after success."""
-        safe = facts.tls is not None or settings.allow_insecure_auth
-        names = [each.name for each in settings.mechanisms if safe or not each.reveals_secret]
-        return " ".join(names) if names and facts.identity is None else None
+        if not settings.mechanisms or facts.identity is not None:
+            return None
+        return " ".join(settings.exchange_context(facts).offered) or None
 
     @staticmethod
     def learn(offer: Offer) -> tuple[str, ...]:

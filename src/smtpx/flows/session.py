@@ -18,7 +18,7 @@ from smtpx.flows.exchange import command, read_answer, write
 from smtpx.flows.steps import Flow, StartTLS, Timeouts
 from smtpx.protocol.client import Answer, ClientProtocol
 from smtpx.protocol.facts import TLSFacts
-from smtpx.sasl import AuthExchange, ClientMechanism, SASLError, choose
+from smtpx.sasl import AuthExchange, ClientMechanism, ExchangeContext, SASLError, choose
 from smtpx.wire.codes import Severity
 from smtpx.wire.syntax import has_controls
 
@@ -57,7 +57,7 @@ class SessionPlan:
     """What a session is to become.
 
     `trusted_path`: nobody can listen (loopback or unix socket), or the user said not to care; secrets may then go
-    without verified TLS.
+    without verified TLS. `host`, `port`: of the server, for mechanisms that name it.
     """
 
     hello_name: str
@@ -65,6 +65,8 @@ class SessionPlan:
     auth: Authentication | None = None
     auth_mechanisms: Sequence[str] | None = None
     trusted_path: bool = False
+    host: str = ""
+    port: int = 0
     timeouts: Timeouts = field(default_factory=Timeouts)
 
 
@@ -161,8 +163,18 @@ def authenticate(protocol: ClientProtocol, plan: SessionPlan) -> Flow[Answer]:
     offered = protocol.capabilities.offer("AUTH")
     if offered is None:
         raise UnsupportedError("the server offers no AUTH", keyword="AUTH", stage="auth")
-    usable = auth.mechanisms()
-    safe = plan.trusted_path or (protocol.tls is not None and protocol.tls.verified)
+    tls = protocol.tls
+    context = ExchangeContext(
+        bindings=tls.bindings if tls is not None else {},
+        offered=tuple(name.upper() for name in offered),
+        host=plan.host,
+        port=plan.port,
+    )
+    usable = [each for each in auth.mechanisms() if context.bindings or not each.needs_binding]
+    verified = tls is not None and tls.verified
+    safe = plan.trusted_path or verified
+    if not verified:  # what shows nothing to a listener first
+        usable.sort(key=lambda each: each.reveals_secret)
     chosen = choose([each for each in usable if safe or not each.reveals_secret], offered, plan.auth_mechanisms)
     if chosen is None:
         if choose(usable, offered, plan.auth_mechanisms):
@@ -170,13 +182,38 @@ def authenticate(protocol: ClientProtocol, plan: SessionPlan) -> Flow[Answer]:
         else:
             text = f"no mechanism in common; the server offers {' '.join(offered) or 'none'}"
         raise UnsupportedError(text, keyword="AUTH", stage="auth")
-    answer = yield from _exchange(protocol, plan, chosen)
+    exchange = _start(chosen, context)
+    try:
+        answer = yield from _exchange(protocol, plan, chosen, exchange)
+    except AuthenticationError as error:
+        again = _renewed(chosen, context, exchange, error)
+        if again is None:
+            raise
+        answer = yield from _exchange(protocol, plan, chosen, again)
     protocol.identity = getattr(auth, "username", chosen.name)
     return answer
 
 
-def _exchange(protocol: ClientProtocol, plan: SessionPlan, mechanism: ClientMechanism) -> Flow[Answer]:
-    exchange = mechanism.start()
+def _start(mechanism: ClientMechanism, context: ExchangeContext) -> AuthExchange:
+    try:
+        return mechanism.start(context)
+    except SASLError as error:
+        raise AuthenticationError(f"{mechanism.name} given up: {error}", mechanism=mechanism.name) from error
+
+
+def _renewed(
+    mechanism: ClientMechanism, context: ExchangeContext, refused: AuthExchange, error: AuthenticationError
+) -> AuthExchange | None:
+    """Another exchange behind a 535, if it has anything else to say."""
+    if not mechanism.is_renewable or error.reply is None or error.reply.code != 535:
+        return None
+    again = _start(mechanism, context)
+    return again if again.initial_response() != refused.initial_response() else None
+
+
+def _exchange(
+    protocol: ClientProtocol, plan: SessionPlan, mechanism: ClientMechanism, exchange: AuthExchange
+) -> Flow[Answer]:
     argument, later = _first_words(mechanism.name, exchange.initial_response())
     silent = argument == mechanism.name
     yield from write(protocol, plan.timeouts, protocol.command("AUTH", argument, shown=f"AUTH {mechanism.name} ****"))
@@ -192,8 +229,14 @@ def _exchange(protocol: ClientProtocol, plan: SessionPlan, mechanism: ClientMech
         yield from write(protocol, plan.timeouts, protocol.respond(_base64(response).encode()))
         answer = yield from read_answer(protocol, plan.timeouts)
     if not answer.is_positive:
-        text = f"{mechanism.name} refused: {answer.reply}"
+        reason = exchange.explain_failure()
+        text = f"{mechanism.name} refused: {answer.reply}" + (f" ({reason})" if reason else "")
         raise AuthenticationError(text, mechanism=mechanism.name, reply=answer.reply)
+    try:
+        exchange.complete()
+    except SASLError as error:
+        protocol.connection_closed()  # whoever is there is not the server
+        raise AuthenticationError(f"{mechanism.name} given up: {error}", mechanism=mechanism.name) from error
     return answer
 
 

@@ -4,17 +4,25 @@ Owning the buffers makes "discard what came in clear" a fact and not a hope, and
 between event loops.
 """
 
+import re
 import ssl
+from binascii import a2b_base64
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from smtpx.errors import ConfigurationError, TLSError
+from smtpx.net.channel_binding import end_point
 from smtpx.protocol.facts import TLSFacts
 
-__all__ = ["TLSLayer", "client_context", "server_tls"]
+__all__ = ["TLSLayer", "client_context", "remember_certificate", "server_tls"]
 
 _READ_BYTES = 65536
+_EXPORTER = (b"EXPORTER-Channel-Binding", 32)  # RFC 9266 4
+_PEM = re.compile(b"-----BEGIN (?:X509 )?CERTIFICATE-----(.+?)-----END", re.DOTALL)
+_end_points: "WeakKeyDictionary[ssl.SSLContext, bytes]" = WeakKeyDictionary()
 _ASKED_FOR = "_smtpx_server_name"
 
 
@@ -48,11 +56,28 @@ def server_tls(certificate: str | Path, key: str | Path | None = None) -> ssl.SS
     context.sni_callback = _remember_name
     try:
         context.load_cert_chain(str(certificate), str(key) if key else None)
+        remember_certificate(context, certificate)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
             f"can't use certificate {certificate} with key {key or certificate}: {error}"
         ) from error
     return context
+
+
+def remember_certificate(context: ssl.SSLContext, certificate: str | Path) -> None:
+    """Tell which certificate a server's context has, so that logins can be bound to it: OpenSSL would not say.
+
+    `server_tls` does so. Do it for a context of your own, and after each `load_cert_chain`; else SCRAM-...-PLUS is not
+    offered over TLS 1.3, unless the running Python can export keying material.
+
+    Raises:
+        OSError: if the file can't be read.
+    """
+    _end_points.pop(context, None)
+    match = _PEM.search(Path(certificate).read_bytes())  # the first is the server's own
+    binding = end_point(a2b_base64(match[1])) if match else None
+    if binding is not None:
+        _end_points[context] = binding
 
 
 class TLSLayer:
@@ -147,7 +172,29 @@ class TLSLayer:
             verified=self._verified,
             server_name=getattr(self._object, _ASKED_FOR, None) or self._object.server_hostname,
             group=group() if group is not None else None,
+            bindings=self._bindings(),
+            peer_identity=self._peer_identity() if self._server_side else None,
         )
+
+    def _bindings(self) -> dict[str, bytes]:
+        """Names of this channel, best first: what each version of TLS has as its default, then the certificate."""
+        channel = self._object
+        found: dict[str, bytes | None] = {}
+        export = getattr(channel, "export_keying_material", None)
+        if channel.version() == "TLSv1.3" and export is not None:  # no Python has it yet
+            found["tls-exporter"] = export(*_EXPORTER)
+        if channel.version() == "TLSv1.2":  # RFC 8446 C.5: undefined in 1.3
+            found["tls-unique"] = channel.get_channel_binding("tls-unique")
+        certificate = None if self._server_side else self.peer_certificate
+        found["tls-server-end-point"] = end_point(certificate) if certificate else _end_points.get(channel.context)
+        return {kind: data for kind, data in found.items() if data}
+
+    def _peer_identity(self) -> str | None:
+        """Whom a client's certificate names: its first e-mail address, else its common name. None if not verified."""
+        certificate: dict[str, Any] = dict(self._object.getpeercert() or {})  # empty unless it was verified
+        names: list[str] = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "email"]
+        names += [value for part in certificate.get("subject", ()) for kind, value in part if kind == "commonName"]
+        return names[0] if names else None
 
     @property
     def peer_certificate(self) -> bytes | None:

@@ -14,6 +14,7 @@ from smtpx.wire.params import Params
 __all__ = [
     "AbortCause",
     "AuthAsked",
+    "AuthFailed",
     "BodyAborted",
     "BodyEnded",
     "BodyReceived",
@@ -23,6 +24,7 @@ __all__ = [
     "ConnectionEnded",
     "Event",
     "HelloAsked",
+    "LookupAsked",
     "MailAsked",
     "PauseAsked",
     "RcptAsked",
@@ -63,6 +65,26 @@ class AuthAsked:
     """An AUTH exchange is complete. Answer None to refuse (535), or a reply."""
 
     credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class AuthFailed:
+    """An AUTH exchange has proven that the client is not `username`; it is refused already."""
+
+    mechanism: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookupAsked:
+    """A mechanism needs what is stored of a user.
+
+    Answer by `answer_lookup` with the record; None for an unknown user. A reply ends the exchange. `mechanism` is
+    without "-PLUS".
+    """
+
+    mechanism: str
+    username: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +178,8 @@ Event = (
     ConnectAsked
     | HelloAsked
     | AuthAsked
+    | AuthFailed
+    | LookupAsked
     | MailAsked
     | RcptAsked
     | BodyStarted

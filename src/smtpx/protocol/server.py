@@ -11,13 +11,14 @@ early (`sync_check`, STARTTLS). Memory is bounded by the limits plus what one `r
 
 import binascii
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 
 from smtpx.protocol import commands, replies
 from smtpx.protocol.body import Intake
 from smtpx.protocol.events import (
     AbortCause,
     AuthAsked,
+    AuthFailed,
     BodyAborted,
     BodyEnded,
     BodyReceived,
@@ -26,6 +27,7 @@ from smtpx.protocol.events import (
     ConnectAsked,
     ConnectionEnded,
     Event,
+    LookupAsked,
     PauseAsked,
     ResetAsked,
     StartTLSAsked,
@@ -34,7 +36,17 @@ from smtpx.protocol.events import (
 from smtpx.protocol.facts import ServerFacts, TLSFacts
 from smtpx.protocol.phases import Phase, after, allows
 from smtpx.protocol.settings import ServerSettings
-from smtpx.sasl import Challenge, Credentials, SASLError
+from smtpx.sasl import (
+    Challenge,
+    Credentials,
+    Lookup,
+    ProofError,
+    SASLError,
+    ScramRecord,
+    Secret,
+    ServerExchange,
+    ServerMechanism,
+)
 from smtpx.wire.address import Mailbox
 from smtpx.wire.commands import Chunk, is_foreign, parse_command
 from smtpx.wire.lines import Lines
@@ -88,7 +100,10 @@ class ServerProtocol:
         self._chunk = Chunk(0, False)
         self._chunk_left = 0
         self._chunk_reply: Reply | None = None
-        self._exchange: Generator[Challenge, bytes, Credentials] | None = None
+        self._exchange: ServerExchange | None = None
+        self._mechanism: ServerMechanism | None = None
+        self._record: ScramRecord | Secret | None = None
+        self._auth_refusal: Reply | None = None  # decided, but the mechanism has a challenge before it
         self._errors = 0
         self._junk = 0
         self._overshoot = 0
@@ -130,6 +145,15 @@ class ServerProtocol:
             raise RuntimeError("nothing was asked")
         self._on_answer = None
         on_answer(answers)
+
+    def answer_lookup(self, record: ScramRecord | Secret | None) -> None:
+        """Answer a `LookupAsked` with what is stored of the user; None: there is no such user.
+
+        Raises:
+            RuntimeError: if nothing was asked.
+        """
+        self._record = record
+        self.answer()
 
     @property
     def is_asking(self) -> bool:
@@ -313,16 +337,18 @@ class ServerProtocol:
         found = next((each for each in self.settings.mechanisms if each.name == mechanism.upper()), None)
         if found is None:
             self.reply(replies.UNKNOWN_MECHANISM)
-        elif found.reveals_secret and self.facts.tls is None and not self.settings.allow_insecure_auth:
+        elif not self.settings.may_reveal(found, self.facts):
             self.reply(replies.ENCRYPTION_REQUIRED)
+        elif not found.fits(context := self.settings.exchange_context(self.facts)):
+            self.reply(replies.UNKNOWN_MECHANISM)
         else:
-            self._exchange = found.start()
-            challenge = next(self._exchange)
+            self._mechanism, self._exchange = found, found.start(context)
             if initial is None:
-                self._challenge("AUTH", challenge)
+                self._proceed("AUTH", None)
             elif not found.accepts_initial:
                 self._fail_auth(replies.SERVER_SPEAKS_FIRST)
             else:
+                next(self._exchange)
                 self._respond("AUTH", "" if initial == "=" else initial)
 
     # Reading ---------------------------------------------------------------------------------------------------------
@@ -553,6 +579,9 @@ class ServerProtocol:
         self._read = self._read_auth
 
     def _respond(self, command: str, text: str) -> None:
+        if self._auth_refusal is not None:  # whatever it says
+            self._fail_auth(self._auth_refusal, command)
+            return
         if len(text) > self.settings.limits.max_auth_line_bytes:
             self._fail_auth(replies.AUTH_LINE_TOO_LONG, command)
             return
@@ -561,26 +590,60 @@ class ServerProtocol:
         except ValueError:
             self._fail_auth(replies.NOT_BASE64, command)
             return
-        exchange = self._exchange
-        assert exchange is not None  # noqa: S101 - set by start_auth
+        self._proceed(command, response)
+
+    def _proceed(self, command: str, value: bytes | ScramRecord | Secret | None) -> None:
+        """Let the mechanism take a response or a record, and do what it says next."""
+        exchange, mechanism = self._exchange, self._mechanism
+        assert exchange is not None and mechanism is not None  # noqa: PT018, S101 - set by start_auth
         try:
-            challenge = exchange.send(response)
+            step = exchange.send(value)
+        except ProofError as error:
+            self._events.append(AuthFailed(mechanism.name, error.username))
+            self._refuse_auth(command, mechanism, replies.BAD_CREDENTIALS)
         except SASLError:
             self._fail_auth(replies.BAD_AUTH_MESSAGE, command)
         except StopIteration as stop:
             credentials: Credentials = stop.value
-            self.ask(AuthAsked(credentials), lambda reply: self._judge(command, credentials, reply))
+            self.ask(AuthAsked(credentials), lambda reply: self._judge(command, mechanism, credentials, reply))
         else:
-            self._challenge(command, challenge)
+            if isinstance(step, Lookup):
+                self.ask(LookupAsked(step.kind, step.username), lambda reply: self._looked_up(command, reply))
+            else:
+                self._challenge(command, step)
 
-    def _judge(self, command: str, credentials: Credentials, reply: Reply | None) -> None:
+    def _looked_up(self, command: str, reply: Reply | None) -> None:
+        record, self._record = self._record, None
+        mechanism = self._mechanism
+        if reply is None or mechanism is None:
+            self._proceed(command, record)
+        elif reply.code >= 500:
+            self._refuse_auth(command, mechanism, reply)
+        else:
+            self._fail_auth(reply, command)
+
+    def _judge(self, command: str, mechanism: ServerMechanism, credentials: Credentials, reply: Reply | None) -> None:
         reply = reply or replies.BAD_CREDENTIALS
-        self._exchange = None
-        self._read = self._read_command
-        limits = self.settings.limits
+        if reply.code >= 500:
+            self._refuse_auth(command, mechanism, reply)
+            return
         if reply.code < 300:
             self.facts.identity = credentials.authorization_id or credentials.username
-        elif reply.code >= 500:
+        self._end_auth(command, reply)
+
+    def _refuse_auth(self, command: str, mechanism: ServerMechanism, reply: Reply) -> None:
+        if mechanism.refusal:
+            self._auth_refusal = reply
+            self._challenge(command, Challenge(mechanism.refusal))
+        else:
+            self._end_auth(command, reply)
+
+    def _end_auth(self, command: str, reply: Reply) -> None:
+        """The verdict: failures are counted, and answered later each time."""
+        self._exchange = self._mechanism = self._auth_refusal = None
+        self._read = self._read_command
+        limits = self.settings.limits
+        if reply.code >= 500:
             self._auth_failures += 1
             self._errors += 1
             if self._auth_failures >= limits.max_auth_failures:
@@ -595,7 +658,11 @@ class ServerProtocol:
         self._finish(command, reply)
 
     def _fail_auth(self, reply: Reply, command: str = "AUTH") -> None:
-        self._exchange = None
+        """Give the exchange up before there is a verdict; if there is one, it stands."""
+        if self._auth_refusal is not None:
+            self._end_auth(command, self._auth_refusal)
+            return
+        self._exchange = self._mechanism = None
         self._read = self._read_command
         self._finish(command, reply)
 

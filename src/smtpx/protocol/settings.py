@@ -1,15 +1,16 @@
 """What a server protocol is told once, when its listener is made."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from smtpx.protocol.dialect import SMTP, Dialect
 from smtpx.protocol.limits import ServerLimits
-from smtpx.sasl import ServerMechanism
+from smtpx.sasl import ExchangeContext, ServerMechanism
 from smtpx.wire.commands import FOREIGN_VERBS
 
 if TYPE_CHECKING:
     from smtpx.protocol.extension import ExtensionSet
+    from smtpx.protocol.facts import ServerFacts
 
 __all__ = ["ServerSettings"]
 
@@ -40,3 +41,22 @@ class ServerSettings:
     source_routes: Literal["ignore", "reject"] = "ignore"
     foreign_verbs: frozenset[str] = FOREIGN_VERBS
     banner: str = "ready"
+
+    def may_reveal(self, mechanism: ServerMechanism, facts: "ServerFacts") -> bool:
+        """Whether the connection is protected enough for a mechanism.
+
+        One that does not reveal the secret still lets a listener guess it (RFC 5802 9), so where there is STARTTLS all
+        of them wait for it.
+        """
+        in_clear = not mechanism.reveals_secret and not self.starttls
+        return facts.tls is not None or self.allow_insecure_auth or in_clear
+
+    def exchange_context(self, facts: "ServerFacts") -> ExchangeContext:
+        """What mechanisms may know of a connection, with the names of those that are offered on it."""
+        tls = facts.tls
+        if tls is None:
+            context = ExchangeContext(host=self.hostname)
+        else:
+            context = ExchangeContext(bindings=tls.bindings, host=self.hostname, peer_identity=tls.peer_identity)
+        names = (each.name for each in self.mechanisms if each.fits(context) and self.may_reveal(each, facts))
+        return replace(context, offered=tuple(names))

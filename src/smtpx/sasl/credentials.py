@@ -41,13 +41,18 @@ class Credentials:
     """The outcome of an AUTH exchange, for a server session to judge.
 
     `username` is who it says it is (authentication identity), `authorization_id` whom it wants to act for, empty for
-    itself. `password` is None for mechanisms that prove themselves without one.
+    itself. There is a `password` or a `token` to check, or `is_proven` says that the mechanism has seen to it that the
+    client is `username`; whether it may log in, and act for `authorization_id`, is still to be judged. ANONYMOUS has
+    none of them: only a `trace`, which anybody may write.
     """
 
     mechanism: str
     username: str
     authorization_id: str = ""
     password: Secret | None = None
+    token: Secret | None = None
+    is_proven: bool = False
+    trace: str = ""
 
     def is_password(self, expected: str) -> bool:
         """Whether `expected` is the password, compared in constant time; False when the mechanism has none."""

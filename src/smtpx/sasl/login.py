@@ -3,15 +3,14 @@
 Challenge texts differ between servers; only their order counts.
 """
 
-from collections.abc import Generator
-
 from smtpx.sasl.credentials import Credentials, Secret
-from smtpx.sasl.mechanism import Challenge, Password, SASLError, ServerMechanism
+from smtpx.sasl.mechanism import AuthExchange, Challenge, ExchangeContext, SASLError, ServerExchange, ServerMechanism
+from smtpx.sasl.password import Password
 
 __all__ = ["LOGIN", "LoginClient", "LoginServer"]
 
 
-class LoginClient:
+class LoginClient(AuthExchange):
     """The client's half."""
 
     def __init__(self, auth: Password) -> None:
@@ -31,10 +30,10 @@ class LoginClient:
         return self._answers.pop()
 
 
-def LoginServer() -> Generator[Challenge, bytes, Credentials]:
+def LoginServer(context: ExchangeContext) -> ServerExchange:
     """The server's half. An initial response is taken as the user name, as many clients send it so."""
-    username = yield Challenge(b"Username:")
-    password = yield Challenge(b"Password:")
+    username: bytes = yield Challenge(b"Username:")
+    password: bytes = yield Challenge(b"Password:")
     try:
         name, secret = username.decode(), password.decode()
     except UnicodeDecodeError:

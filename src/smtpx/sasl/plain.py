@@ -1,14 +1,13 @@
 """PLAIN (RFC 4616): authorization identity, user name and password in one message."""
 
-from collections.abc import Generator
-
 from smtpx.sasl.credentials import Credentials, Secret
-from smtpx.sasl.mechanism import Challenge, Password, SASLError, ServerMechanism
+from smtpx.sasl.mechanism import AuthExchange, Challenge, ExchangeContext, SASLError, ServerExchange, ServerMechanism
+from smtpx.sasl.password import Password
 
 __all__ = ["PLAIN", "PlainClient", "PlainServer"]
 
 
-class PlainClient:
+class PlainClient(AuthExchange):
     """The client's half."""
 
     def __init__(self, auth: Password) -> None:
@@ -27,9 +26,9 @@ class PlainClient:
         raise SASLError("PLAIN has no second message")
 
 
-def PlainServer() -> Generator[Challenge, bytes, Credentials]:
+def PlainServer(context: ExchangeContext) -> ServerExchange:
     """The server's half."""
-    message = yield Challenge(b"")
+    message: bytes = yield Challenge(b"")
     try:
         fields = message.decode().split("\0")
     except UnicodeDecodeError:

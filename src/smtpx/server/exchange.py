@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 from smtpx.protocol import replies
 from smtpx.protocol.events import (
     AuthAsked,
+    AuthFailed,
     BodyAborted,
     BodyEnded,
     BodyReceived,
@@ -17,6 +18,7 @@ from smtpx.protocol.events import (
     ConnectionEnded,
     Event,
     HelloAsked,
+    LookupAsked,
     MailAsked,
     PauseAsked,
     RcptAsked,
@@ -25,6 +27,7 @@ from smtpx.protocol.events import (
     VerbAsked,
 )
 from smtpx.protocol.server import ServerProtocol
+from smtpx.sasl import ScramRecord, Secret
 from smtpx.server.body import Body, TransferAborted
 from smtpx.server.delivery import Delivery
 from smtpx.server.guard import Guard
@@ -161,18 +164,45 @@ class Exchange:
         self._ask_and_answer("command", event.verb, event.argument)
 
     def _on_auth(self, event: AuthAsked) -> None:
-        if self._guard.may_authenticate(self._shell.peer.address, self._loop.time()):
+        if self._may_authenticate():
             self.ask(lambda outcome: self._credentials_judged(event, outcome), "authenticate", event.credentials)
-        else:
-            self._shell.log(logging.WARNING, "too many failed logins from this network")
-            self._core.answer(replies.CANNOT_AUTHENTICATE_NOW)
+
+    def _may_authenticate(self) -> bool:
+        """Whether this peer may try to log in; if not, it is told so."""
+        if self._guard.may_authenticate(self._shell.peer.address, self._loop.time()):
+            return True
+        self._shell.log(logging.WARNING, "too many failed logins from this network")
+        self._core.answer(replies.CANNOT_AUTHENTICATE_NOW)
+        return False
+
+    def _login_failed(self, mechanism: str) -> None:
+        self._guard.count_failure(self._shell.peer.address, self._loop.time())
+        self._shell.log(logging.INFO, "login failed with %s", mechanism)
 
     def _credentials_judged(self, event: AuthAsked, outcome: Outcome) -> None:
         verdict = self._hooks.reply_to("authenticate", outcome) or replies.AUTHENTICATED
         if verdict.code >= 500:
-            self._guard.count_failure(self._shell.peer.address, self._loop.time())
-            self._shell.log(logging.INFO, "login failed with %s", event.credentials.mechanism)
+            self._login_failed(event.credentials.mechanism)
         self._answer(verdict)
+
+    def _on_auth_failed(self, event: AuthFailed) -> None:
+        self._login_failed(event.mechanism)
+
+    def _on_lookup(self, event: LookupAsked) -> None:
+        if self._may_authenticate():
+            self.ask(lambda outcome: self._looked_up(event, outcome), "lookup", event.mechanism, event.username)
+
+    def _looked_up(self, event: LookupAsked, outcome: Outcome) -> None:
+        record = outcome.value
+        if outcome.error is None and (record is None or isinstance(record, ScramRecord | Secret)):
+            if self._core.is_asking:
+                self._core.answer_lookup(record)
+            return
+        wrong = TypeError(f"lookup returned {type(record).__name__}, not a record or None")
+        refusal = self._hooks.reply_to("lookup", Outcome(None, outcome.error or wrong))
+        if refusal is not None and refusal.code >= 500:
+            self._login_failed(event.mechanism)
+        self._answer(refusal)
 
     def _on_reset(self, event: ResetAsked) -> None:
         if self._refused > _MAX_LOGGED_REFUSALS:
@@ -313,6 +343,8 @@ class Exchange:
         ConnectAsked: _on_connect,
         HelloAsked: _on_hello,
         AuthAsked: _on_auth,
+        AuthFailed: _on_auth_failed,
+        LookupAsked: _on_lookup,
         MailAsked: _on_mail,
         RcptAsked: _on_rcpt,
         BodyStarted: _on_body_started,

@@ -15,7 +15,7 @@ from smtpx.wire.reply import Reply
 
 __all__ = ["Hooks", "Log"]
 
-_NAMES = ("connect", "hello", "authenticate", "mail", "rcpt", "data", "command", "reset", "close")
+_NAMES = ("connect", "hello", "authenticate", "lookup", "mail", "rcpt", "data", "command", "reset", "close")
 _overridden: WeakKeyDictionary[type[Session], frozenset[str]] = WeakKeyDictionary()
 
 

@@ -24,9 +24,7 @@ from smtpx.protocol.dialect import SMTP, Dialect
 from smtpx.protocol.extension import Extension, ExtensionSet
 from smtpx.protocol.limits import ServerLimits
 from smtpx.protocol.settings import ServerSettings
-from smtpx.sasl import ServerMechanism
-from smtpx.sasl.login import LOGIN
-from smtpx.sasl.plain import PLAIN
+from smtpx.sasl import LOGIN, PLAIN, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ServerMechanism
 from smtpx.server.connection import Connection
 from smtpx.server.guard import Guard
 from smtpx.server.peer import SocketName
@@ -50,7 +48,7 @@ _TEMPORARY = frozenset(
     for name in ("ECONNABORTED", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EAGAIN", "EINTR", "EPROTO")
     if hasattr(errno, name)
 )
-_MECHANISMS = (PLAIN, LOGIN)
+_MECHANISMS = (SCRAM_SHA_256_PLUS, SCRAM_SHA_256, PLAIN, LOGIN)
 _CANNOT_SERVE = replies.make(421, "4.3.0", "internal error")
 
 
@@ -80,7 +78,8 @@ class Server:
         dialect: `SMTP` or `LMTP`.
         limits, deadlines: see there. `timeout` sets the command deadline and caps those of AUTH and DATA.
         extensions: what EHLO offers.
-        mechanisms: SASL mechanisms; offered when the session overrides `authenticate`.
+        mechanisms: SASL mechanisms, best first; those that look users up are offered when the session overrides
+            `lookup`, the others when it overrides `authenticate`.
         require_tls, require_auth: no MAIL before. allow_insecure_auth: passwords in clear, for tests.
         greeting_delay: seconds of silence before the greeting, in which honest clients don't talk.
         bare_newline, nul, sync_check, syntax, source_routes: see `ServerSettings`.
@@ -127,7 +126,7 @@ class Server:
                 dialect=dialect,
                 limits=limits or ServerLimits(),
                 extensions=ExtensionSet(extensions),
-                mechanisms=tuple(mechanisms) if _authenticates(session) else (),
+                mechanisms=_served(mechanisms, session),
                 require_tls=require_tls,
                 require_auth=require_auth,
                 allow_insecure_auth=allow_insecure_auth,
@@ -159,7 +158,7 @@ class Server:
             if settings.require_tls and plan.tls is None:
                 raise ConfigurationError("require_tls without a certificate: nobody could send anything")
         if settings.require_auth and not settings.mechanisms:
-            raise ConfigurationError("require_auth, but the session has no authenticate method")
+            raise ConfigurationError("require_auth, but the session has no method for any mechanism")
 
     # Where it listens ------------------------------------------------------------------------------------------------
 
@@ -365,10 +364,13 @@ class _Admission:
             self._guard.release(self._address)
 
 
-def _authenticates(session: Callable[[], Session]) -> bool:
+def _served(mechanisms: Sequence[ServerMechanism], session: Callable[[], Session]) -> tuple[ServerMechanism, ...]:
+    """The mechanisms that the session has a method for."""
     maker: object = getattr(session, "func", session)  # functools.partial(MySession, ...)
     kind = cast("type[object]", maker) if isinstance(maker, type) else type(session())
-    return getattr(kind, "authenticate", None) is not Session.authenticate
+    judges = getattr(kind, "authenticate", None) is not Session.authenticate
+    looks_up = getattr(kind, "lookup", Session.lookup) is not Session.lookup
+    return tuple(each for each in mechanisms if (looks_up if each.needs_lookup else judges))
 
 
 def host_name() -> str:

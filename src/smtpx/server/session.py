@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from smtpx.protocol import replies
 from smtpx.protocol.replies import make
-from smtpx.sasl import Credentials
+from smtpx.sasl import Credentials, ScramRecord, Secret
 from smtpx.server.body import Body
 from smtpx.wire.address import Mailbox
 from smtpx.wire.params import Params
@@ -113,8 +113,21 @@ class Session:
         return None
 
     async def authenticate(self, identity: Credentials) -> Reply | None:
-        """Judge credentials; None accepts. AUTH is offered only by sessions that override this."""
-        raise Reject.bad_credentials()
+        """Judge credentials; None accepts. Mechanisms that send a password or a token need it.
+
+        Not overridden, it lets in whoever has proven to be the user by `lookup`, and acts for nobody else.
+        """
+        if not identity.is_proven or identity.authorization_id not in ("", identity.username):
+            raise Reject.bad_credentials()
+        return None
+
+    async def lookup(self, mechanism: str, username: str) -> ScramRecord | Secret | None:
+        """What is stored of a user, for mechanisms in which the password is not sent; None for an unknown one.
+
+        "SCRAM-SHA-256" and "SCRAM-SHA-1" want a `ScramRecord` made for them, "CRAM-MD5" the password as a `Secret`.
+        They are offered only by sessions that override this. `authenticate` is asked once the client has proven itself.
+        """
+        return None
 
     async def mail(self, sender: Mailbox, params: Params) -> Reply | None:
         """A message begins. `sender.is_null` for reports."""

@@ -1,12 +1,13 @@
-"""Passwords kept as salted scrypt records, and checked off the loop in a time that tells nothing."""
+"""Passwords kept as salted records: scrypt, checked off the loop in a time that tells nothing, and SCRAM's."""
 
 import asyncio
 import hashlib
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
-from smtpx.sasl import Credentials
+from smtpx.sasl import Credentials, SASLError, ScramRecord
 
 __all__ = ["Users"]
 
@@ -20,9 +21,15 @@ class Users:
 
     Args:
         passwords: name to password; only salted records are kept.
+        scram: the mechanisms to keep records for; a password that SASLprep refuses has none.
     """
 
-    def __init__(self, passwords: Mapping[str, str]) -> None:
+    def __init__(self, passwords: Mapping[str, str], *, scram: Iterable[str] = ("SCRAM-SHA-256",)) -> None:
+        self._scram: dict[tuple[str, str], ScramRecord] = {}
+        for mechanism in scram:
+            for name, password in passwords.items():
+                with suppress(SASLError):
+                    self._scram[mechanism, name] = ScramRecord.make(password, mechanism=mechanism)
         self._records = {name: _record(password) for name, password in passwords.items()}
         # Checked for names that do not exist, so that these take as long (RFC 4954 9).
         self._dummy = _record(os.urandom(16).hex())
@@ -31,15 +38,22 @@ class Users:
     def __len__(self) -> int:
         return len(self._records)
 
+    def lookup(self, mechanism: str, username: str) -> ScramRecord | None:
+        """The record of a user for `Session.lookup`; None for an unknown one."""
+        return self._scram.get((mechanism, username))
+
     async def accepts(self, credentials: Credentials) -> bool:
-        """Whether name and password are right. Acting for somebody else is not allowed."""
+        """Whether name and password are right, or proven. Acting for somebody else is not allowed."""
+        is_own = credentials.authorization_id in ("", credentials.username)
+        if credentials.is_proven:
+            return is_own and credentials.username in self._records
         if self._gate is None:
             self._gate = asyncio.Semaphore(_CHECKS_AT_ONCE)
         record = self._records.get(credentials.username)
         password = credentials.password.reveal() if credentials.password is not None else ""
         async with self._gate:
             right = await asyncio.to_thread(_is_right, record or self._dummy, password)
-        return right and record is not None and credentials.authorization_id in ("", credentials.username)
+        return right and record is not None and is_own
 
 
 def _record(password: str) -> tuple[bytes, bytes]:
