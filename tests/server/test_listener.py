@@ -307,7 +307,7 @@ class Authenticating(Session):
     [
         ({"implicit_tls": True}, "implicit TLS needs a certificate"),
         ({"require_tls": True}, "require_tls without a certificate"),
-        ({"require_auth": True}, "no authenticate method"),
+        ({"require_auth": True}, "no method for any mechanism"),
         ({"listeners": [Listener(), Listener(implicit_tls=True)]}, "implicit TLS needs a certificate"),
     ],
 )

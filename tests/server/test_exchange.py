@@ -1,0 +1,360 @@
+"""What the protocol asks and the session answers, without a socket: the protocol and the connection are stand-ins."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from smtpx.protocol import replies
+from smtpx.protocol.dialect import LMTP, SMTP, Dialect
+from smtpx.protocol.events import (
+    AbortCause,
+    AuthAsked,
+    AuthFailed,
+    BodyAborted,
+    BodyEnded,
+    BodyReceived,
+    BodyStarted,
+    ChunkEnded,
+    ConnectAsked,
+    ConnectionEnded,
+    Event,
+    HelloAsked,
+    LookupAsked,
+    MailAsked,
+    PauseAsked,
+    RcptAsked,
+    ResetAsked,
+    StartTLSAsked,
+    VerbAsked,
+)
+from smtpx.protocol.limits import ServerLimits
+from smtpx.sasl import Credentials
+from smtpx.sasl.credentials import Secret
+from smtpx.server.body import Body
+from smtpx.server.exchange import Exchange, Shell
+from smtpx.server.guard import Guard
+from smtpx.server.hooks import Hooks
+from smtpx.server.session import Reject, Session, ok, reply
+from smtpx.wire.address import NULL_SENDER, Mailbox
+from smtpx.wire.params import NO_PARAMS
+from smtpx.wire.reply import Reply
+
+TO = Mailbox("b", "server.example")
+MAIL = MailAsked(NULL_SENDER, NO_PARAMS)
+RCPT = RcptAsked(TO, NO_PARAMS)
+LOGIN = AuthAsked(Credentials("PLAIN", "user"))
+ASK = VerbAsked("XASK", None)
+
+
+class Core:
+    """A protocol that asks and notes what it is answered."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        limits = ServerLimits(body_ahead_bytes=10)
+        self.settings = SimpleNamespace(limits=limits, dialect=dialect)
+        self.is_asking = True
+        self.awaits_handshake = False
+        self.sender = NULL_SENDER
+        self.recipients = [TO]
+        self.answers: list[tuple[Any, ...]] = []
+        self.closed: Reply | None = None
+
+    def answer(self, *answers: Reply | None) -> None:
+        self.answers.append(answers)
+
+    answer_lookup = answer
+
+    def close(self, refusal: Reply | None, reason: str) -> None:
+        self.closed = refusal
+
+
+class Rig:
+    """An exchange, and everything it did to its surroundings. It is its own shell."""
+
+    def __init__(self, session: Session | None = None, *, dialect: Dialect = SMTP, **limits: int) -> None:
+        self.core = Core(dialect)
+        self.done: list[str] = []
+        self.lines: list[str] = []
+        self.has_peer = True
+        self.peer = SimpleNamespace(address="192.0.2.1")
+        self.patience = SimpleNamespace(
+            await_handler=lambda **delay: self.done.append("await handler"),
+            await_verdict=lambda: self.done.append("await verdict"),
+            begin_content=lambda: None,
+        )
+        hooks = Hooks(session or Session(), asyncio.get_running_loop(), self.log, "id")
+        self.hooks = hooks
+        guard = Guard(ServerLimits(**limits))
+        self.exchange = Exchange(cast("Any", self.core), hooks, guard, cast("Shell", self))
+
+    def log(self, level: int, text: str, *args: object, error: BaseException | None = None) -> None:
+        self.lines.append(f"{logging.getLevelName(level)} {text % args}")
+
+    def flush(self) -> None:
+        self.done.append("flush")
+
+    def advance(self) -> None:
+        self.done.append("advance")
+
+    def start_tls(self) -> None:
+        self.done.append("start TLS")
+
+    def protocol_ended(self, event: ConnectionEnded) -> None:
+        self.done.append(event.reason)
+
+    async def handle(self, *events: Event) -> "Rig":
+        """Handle events in a callback of the loop, as a connection does; each when the one before is dealt with."""
+        for event in events:
+            asyncio.get_running_loop().call_soon(self.exchange.handle, event)
+            await asyncio.sleep(0)
+            async with asyncio.timeout(2):
+                while self.exchange.is_waiting:  # noqa: ASYNC110 - what is waited for sets no event
+                    await asyncio.sleep(0)
+        self.hooks.stop()
+        await asyncio.sleep(0)
+        return self
+
+    @property
+    def answers(self) -> list[Any]:
+        """What the protocol was answered, where that was one thing."""
+        return [answer[0] if answer else None for answer in self.core.answers]
+
+
+def session(wait: bool, **methods: Callable[..., Any]) -> Session:
+    """A session with hooks that return what these functions give, or raise what they raise."""
+
+    def hook(function: Callable[..., Any]) -> Any:  # noqa: ANN401
+        async def call(self: Session, *args: Any) -> Any:  # noqa: ANN401
+            if wait:
+                await asyncio.sleep(0)
+            return function(*args)
+
+        return call
+
+    return type("Made", (Session,), {name: hook(function) for name, function in methods.items()})()
+
+
+def refuse(*args: object) -> None:
+    raise Reject(550, "5.7.1", "no")
+
+
+def fail(*args: object) -> None:
+    raise RuntimeError
+
+
+QUESTIONS = [
+    ("connect", ConnectAsked()),
+    ("hello", HelloAsked("EHLO", "client.example")),
+    ("mail", MAIL),
+    ("rcpt", RCPT),
+    ("reset", ResetAsked("RSET")),
+]
+
+
+@pytest.mark.parametrize(("name", "event"), QUESTIONS)
+async def test_questions_that_the_session_has_no_opinion_on(name: str, event: Event) -> None:
+    rig = await Rig().handle(event)
+    assert rig.core.answers == [()]
+    assert "advance" not in rig.done
+
+
+@pytest.mark.parametrize("wait", [False, True])
+@pytest.mark.parametrize(("name", "event"), [*QUESTIONS[:-1], ("command", ASK), ("authenticate", LOGIN)])
+async def test_questions_that_it_has(name: str, event: Event, wait: bool) -> None:
+    rig = await Rig(session(wait, **{name: lambda *args: ok(name)})).handle(event)
+    assert rig.answers == [ok(name)]
+    assert rig.done == (["await handler", "advance"] if wait else [])
+    rig = await Rig(session(wait, **{name: refuse})).handle(event)
+    assert str(rig.answers[0]) == "550 5.7.1 no"
+    rig = await Rig(session(wait, **{name: fail})).handle(event)
+    assert str(rig.answers[0]) == f"{421 if name == 'connect' else 451} 4.3.0 internal error; reference id-1"
+
+
+async def test_an_answer_that_comes_too_late() -> None:
+    rig = Rig(session(False, mail=lambda *args: None))
+    rig.core.is_asking = False
+    await rig.handle(MAIL)
+    assert rig.answers == []
+
+
+@pytest.mark.parametrize("wait", [False, True])
+async def test_a_reset_that_fails(wait: bool) -> None:
+    rig = await Rig(session(wait, reset=fail)).handle(ResetAsked("RSET"))
+    assert rig.answers == []
+    assert str(rig.core.closed) == "421 4.3.0 internal error; reference id-1"
+    rig = await Rig(session(wait, reset=lambda: None)).handle(ResetAsked("RSET"))
+    assert rig.answers == [None]
+
+
+async def test_h078_refused_recipients_are_logged_up_to_a_number() -> None:
+    rig = Rig(session(False, rcpt=refuse))
+    await rig.handle(*[RCPT] * 25, ResetAsked("RSET"), RCPT, ResetAsked("RSET"))
+    assert len(rig.lines) == 22
+    assert rig.lines[0] == "INFO recipient <b@server.example> refused: 550 5.7.1 no"
+    assert rig.lines[20] == "INFO 5 more recipients refused"
+
+
+async def test_h087_logins() -> None:
+    rig = Rig(session(False, authenticate=refuse), auth_failures_per_ip_minute=2)
+    await rig.handle(LOGIN, AuthFailed("SCRAM-SHA-256", "user"), LOGIN, LookupAsked("SCRAM-SHA-256", "user"))
+    assert [str(answer) for answer in rig.answers] == [
+        "550 5.7.1 no",
+        "454 4.7.0 temporary authentication failure",
+        "454 4.7.0 temporary authentication failure",
+    ]
+    assert rig.lines == [
+        "INFO login failed with PLAIN",
+        "INFO login failed with SCRAM-SHA-256",
+        "WARNING too many failed logins from this network",
+        "WARNING too many failed logins from this network",
+    ]
+    rig = await Rig(session(False, authenticate=lambda identity: None)).handle(LOGIN)
+    assert rig.answers == [replies.AUTHENTICATED]
+
+
+@pytest.mark.parametrize("wait", [False, True])
+async def test_lookups(wait: bool) -> None:
+    event = LookupAsked("CRAM-MD5", "user")
+    secret = Secret("x")
+    for found in (secret, None):
+        rig = await Rig(session(wait, lookup=lambda *args, found=found: found)).handle(event)
+        assert rig.answers == [found]
+    rig = Rig(session(wait, lookup=lambda *args: None))
+    rig.core.is_asking = False
+    assert (await rig.handle(event)).answers == []
+    rig = await Rig(session(wait, lookup=refuse)).handle(event)
+    assert str(rig.answers[0]) == "550 5.7.1 no"
+    assert rig.lines == ["INFO login failed with CRAM-MD5"]
+    rig = await Rig(session(wait, lookup=lambda *args: "x")).handle(event)
+    assert str(rig.answers[0]) == "451 4.3.0 internal error; reference id-1"
+
+
+async def test_starttls() -> None:
+    rig = Rig()
+    rig.core.awaits_handshake = True
+    await rig.handle(StartTLSAsked())
+    assert rig.done == ["flush", "start TLS"]
+    rig = await Rig().handle(StartTLSAsked())  # refused in the meantime
+    assert rig.done == []
+    assert rig.answers == [None]
+
+
+async def test_pauses() -> None:
+    rig = await Rig().handle(PauseAsked(0.01))
+    assert rig.done == ["flush", "await handler", "advance"]
+    assert rig.answers == [None]
+    rig = Rig()
+    rig.exchange.end_pause()
+    rig.exchange.handle(PauseAsked(10))
+    assert rig.exchange.is_waiting
+    rig.exchange.end_pause()
+    assert not rig.exchange.is_waiting
+    assert rig.answers == [None]
+
+
+async def test_the_end() -> None:
+    assert (await Rig().handle(ConnectionEnded("QUIT", True))).done == ["QUIT"]
+
+
+# Messages ------------------------------------------------------------------------------------------------------------
+
+STARTED, ENDED = BodyStarted("DATA"), BodyEnded(0)
+BIG, SMALL = BodyReceived(b"x" * 20), BodyReceived(b"x")
+ABORTED = BodyAborted(AbortCause.LOST, 7)
+
+
+class Reading(Session):
+    """Reads, then does what it is told."""
+
+    def __init__(self, then: Callable[[], Any] = lambda: None, *, wait: bool = False, early: bool = False) -> None:
+        self._then = then
+        self._wait = wait
+        self._early = early
+
+    async def data(self, body: Body) -> Any:  # noqa: ANN401
+        if not self._early:
+            await body.discard()
+        if self._wait:
+            await asyncio.sleep(0)
+        return self._then()
+
+
+@pytest.mark.parametrize("wait", [False, True])
+async def test_a_message(wait: bool) -> None:
+    rig = await Rig(Reading(wait=wait)).handle(STARTED, SMALL, BIG, ENDED)
+    assert rig.core.answers == [(None,)]
+    assert rig.lines == ["INFO message from <> to 1 recipients, 21 octets: 250 2.0.0 message accepted"]
+
+
+async def test_a_message_nobody_waits_for_any_more() -> None:
+    for gone in ("is_asking", "has_peer"):
+        rig = Rig(Reading())
+        if gone == "is_asking":
+            rig.core.is_asking = False
+        else:
+            rig.has_peer = False
+        await rig.handle(STARTED, SMALL, ENDED)
+        assert rig.lines[-1] == "INFO client gone before reply"
+        assert len(rig.answers) == (gone == "has_peer")
+        await rig.handle(ABORTED)  # what a protocol says that was closed underneath
+        assert rig.lines[-1] == "INFO message given up after 7 octets: connection lost"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "answer"),
+    [
+        ({TO: ok("1")}, ok("1")),
+        ({TO: None}, None),
+        ({TO: reply(452, "4.2.2", "full")}, reply(452, "4.2.2", "full")),
+        ({}, replies.NO_VERDICT),
+    ],
+)
+async def test_one_reply_for_many_verdicts(verdicts: dict[Any, Any], answer: Reply | None) -> None:
+    rig = await Rig(Reading(lambda: verdicts)).handle(STARTED, ENDED)
+    assert rig.answers == [answer]
+
+
+async def test_one_reply_for_each_recipient() -> None:
+    rig = Rig(Reading(lambda: {TO: ok("1"), "c@x.example": reply(452, "4.2.2", "full")}), dialect=LMTP)
+    rig.core.recipients = [TO, Mailbox("c", "x.example"), Mailbox("d", "x.example")]
+    await rig.handle(STARTED, ENDED)
+    assert rig.core.answers == [(ok("1"), reply(452, "4.2.2", "full"), replies.NO_VERDICT)]
+    assert rig.lines[-1].endswith("250 452 451")
+
+
+@pytest.mark.parametrize("wait", [False, True])
+async def test_chunks(wait: bool) -> None:
+    rig = await Rig(Reading(wait=wait)).handle(STARTED, SMALL, ChunkEnded(1), SMALL, ChunkEnded(1), ENDED)
+    assert rig.answers == [None, None, None]
+
+
+@pytest.mark.parametrize("wait", [False, True])
+@pytest.mark.parametrize("then", [refuse, lambda: reply(550, "5.7.1", "no")])
+async def test_a_chunk_that_is_refused(then: Callable[[], Any], wait: bool) -> None:
+    rig = await Rig(Reading(then, wait=wait, early=True)).handle(STARTED, SMALL, ChunkEnded(1), ABORTED)
+    assert [str(answer) for answer in rig.answers] == ["550 5.7.1 no"]
+    assert len(rig.lines) == 1
+
+
+async def test_a_verdict_that_comes_before_the_last_chunk() -> None:
+    for value in (ok("early"), {TO: ok("early")}):
+        rig = Rig(Reading(lambda value=value: value, early=True))
+        await rig.handle(STARTED, SMALL, ChunkEnded(1), SMALL, ENDED)
+        assert rig.answers == [None, ok("early")]
+
+
+async def test_an_error_is_logged_once_whatever_becomes_of_the_message() -> None:
+    for events in ((SMALL, ChunkEnded(1), ABORTED), (BIG, ABORTED), (SMALL, ENDED)):
+        rig = await Rig(Reading(fail, early=True)).handle(STARTED, *events)
+        assert sum("data raised" in line for line in rig.lines) == 1
+
+
+async def test_a_message_that_is_given_up() -> None:
+    for value in (None, Reject()):
+        rig = await Rig(Reading(lambda value=value: value)).handle(STARTED, BIG, ABORTED)
+        assert rig.lines == ["INFO message given up after 7 octets: connection lost"]
+        assert rig.answers == []
