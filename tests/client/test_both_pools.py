@@ -131,7 +131,7 @@ def test_other_idle_connections_go_with_one_that_broke() -> None:
     with ScriptedServer(server_ends, server_ends, START + MESSAGE + QUIT) as server, Client(url(server)) as client:
         links = [client._acquire() for _ in range(2)]
         for link in links:
-            link.send(Mail(BODY, FROM, [TO]), strict=False, smtputf8=None)
+            link.send(Mail(BODY, FROM, [TO]), {}, strict=False, smtputf8=None)
             client._release(link)
         time.sleep(0.05)
         assert client.send(BODY, sender=FROM, recipients=[TO]).accepted
@@ -144,7 +144,7 @@ async def test_other_idle_connections_go_with_one_that_broke_async() -> None:
         async with AsyncClient(url(server)) as client:
             links = [await client._acquire() for _ in range(2)]
             for link in links:
-                await link.send(Mail(BODY, FROM, [TO]), strict=False, smtputf8=None)
+                await link.send(Mail(BODY, FROM, [TO]), {}, strict=False, smtputf8=None)
                 await client._release(link)
             await asyncio.sleep(0.05)
             assert (await client.send(BODY, sender=FROM, recipients=[TO])).accepted

@@ -82,7 +82,7 @@ def test_without_minimum_nothing_is_too_soon() -> None:
 
 
 def mail(deadline: Deadline | None) -> MailFacts:
-    return MailFacts(options={"deliver_by": deadline} if deadline else {})
+    return MailFacts(options={"by": deadline} if deadline else {})
 
 
 def test_c17_a_client_asks_on_mail() -> None:

@@ -110,16 +110,16 @@ def test_the_session_has_the_last_word() -> None:
 
 
 def test_c18_a_client_asks_on_mail() -> None:
-    assert list(MTPriority().dress_mail(MailFacts(options={"priority": 6}), ())) == ["MT-PRIORITY=6"]
-    assert list(MTPriority().dress_mail(MailFacts(options={"priority": 0}), ("MIXER",))) == ["MT-PRIORITY=0"]
+    assert list(MTPriority().dress_mail(MailFacts(options={"mt_priority": 6}), ())) == ["MT-PRIORITY=6"]
+    assert list(MTPriority().dress_mail(MailFacts(options={"mt_priority": 0}), ("MIXER",))) == ["MT-PRIORITY=0"]
     assert list(MTPriority().dress_mail(MailFacts(), None)) == []
 
 
 def test_c18_refused_locally() -> None:
     with pytest.raises(LocalProtocolError):
-        MTPriority().dress_mail(MailFacts(options={"priority": 10}), ())
+        MTPriority().dress_mail(MailFacts(options={"mt_priority": 10}), ())
     with pytest.raises(UnsupportedError):
-        MTPriority().dress_mail(MailFacts(options={"priority": 1}), None)
+        MTPriority().dress_mail(MailFacts(options={"mt_priority": 1}), None)
 
 
 def test_a_client_learns_the_profile() -> None:

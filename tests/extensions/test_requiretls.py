@@ -36,7 +36,7 @@ def test_it_has_no_value() -> None:
 
 
 def test_a_client_asks_on_request() -> None:
-    wish = MailFacts(options={"requiretls": True}, tls=VERIFIED)
+    wish = MailFacts(options={"require_tls": True}, tls=VERIFIED)
     assert list(RequireTLS().dress_mail(wish, ())) == ["REQUIRETLS"]
     assert list(RequireTLS().dress_mail(MailFacts(tls=VERIFIED), ())) == []
 
@@ -49,5 +49,5 @@ def test_a_client_needs_verified_tls_and_the_offer(
     tls: TLSFacts | None, offer: tuple[str, ...] | None, text: str
 ) -> None:
     with pytest.raises(UnsupportedError, match=text) as caught:
-        RequireTLS().dress_mail(MailFacts(options={"requiretls": True}, tls=tls), offer)
+        RequireTLS().dress_mail(MailFacts(options={"require_tls": True}, tls=tls), offer)
     assert (caught.value.keyword, caught.value.stage) == ("REQUIRETLS", "mail")

@@ -10,6 +10,7 @@ from smtpx.client.async_link import AsyncLink
 from smtpx.client.mail import Mail, Source, envelope
 from smtpx.client.pool_policy import PoolPolicy, after_error
 from smtpx.client.settings import ClientOptions, ClientSettings, settings_for
+from smtpx.client.wishes import MailWishes, RcptWishes, Wishes
 from smtpx.errors import LocalProtocolError, SMTPXError
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.transaction import Envelope, Transaction
@@ -83,10 +84,11 @@ class AsyncConnection:
         strict: bool = False,
         smtputf8: bool | None = None,
         normalize_newlines: bool = False,
+        **wishes: Unpack[Wishes],
     ) -> SendResult:
         """Send one message; see `AsyncClient.send`."""
         mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
-        return await self._link.send(mail, strict=strict, smtputf8=smtputf8)
+        return await self._link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
 
     def transaction(
         self,
@@ -95,6 +97,7 @@ class AsyncConnection:
         *,
         strict: bool = False,
         smtputf8: bool | None = None,
+        **wishes: Unpack[Wishes],
     ) -> "_OpeningTransaction":
         """MAIL and RCPTs, in a group when the server offers it; the content comes later, or never.
 
@@ -104,27 +107,33 @@ class AsyncConnection:
             RefusedError: MAIL, or all recipients (with `strict`: one), were refused.
         """
         to = envelope(sender, recipients)
-        transaction = self._conversation.transaction(to, strict=strict, smtputf8=smtputf8)
+        transaction = self._conversation.transaction(to, wishes, strict=strict, smtputf8=smtputf8)
         opening = self._link.run(transaction.open(None))
         return _OpeningTransaction(opening, AsyncOpenTransaction(self._link, transaction, to, smtputf8))
 
     async def mail(
-        self, sender: str | Mailbox, *, size: int | None = None, body: str | None = None, smtputf8: bool = False
+        self,
+        sender: str | Mailbox,
+        *,
+        size: int | None = None,
+        body: str | None = None,
+        smtputf8: bool = False,
+        **wishes: Unpack[MailWishes],
     ) -> Reply:
         """MAIL. `sender` "" is the null reverse-path.
 
         Raises:
             RefusedError, UnsupportedError, LocalProtocolError.
         """
-        return await self._link.run(self._conversation.mail(sender, size=size, body=body, smtputf8=smtputf8))
+        return await self._link.run(self._conversation.mail(sender, wishes, size=size, body=body, smtputf8=smtputf8))
 
-    async def rcpt(self, recipient: str | Mailbox) -> Reply:
+    async def rcpt(self, recipient: str | Mailbox, **wishes: Unpack[RcptWishes]) -> Reply:
         """RCPT.
 
         Raises:
             RefusedError, LocalProtocolError.
         """
-        return await self._link.run(self._conversation.rcpt(recipient))
+        return await self._link.run(self._conversation.rcpt(recipient, wishes))
 
     async def data(self, body: "MessageSource", *, normalize_newlines: bool = False) -> Reply:
         """The content, behind MAIL and at least one RCPT; by BDAT where offered.
@@ -315,6 +324,7 @@ class AsyncClient:
         strict: bool = False,
         smtputf8: bool | None = None,
         normalize_newlines: bool = False,
+        **wishes: Unpack[Wishes],
     ) -> SendResult:
         """Send one message.
 
@@ -325,6 +335,7 @@ class AsyncClient:
             strict: one refused recipient stops the message for all.
             smtputf8: True demands it, False never uses it; None where address or header need it.
             normalize_newlines: turn bare LF into CRLF and bare CR into a space instead of refusing them.
+            wishes: for extensions: DSN's `notify`, `ret`, `envid`, `orcpt` and others, see `Wishes`.
 
         Returns:
             What became of each recipient. Some may be refused; at least one was accepted.
@@ -337,7 +348,7 @@ class AsyncClient:
         mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
         link = await self._acquire()
         try:
-            return await link.send(mail, strict=strict, smtputf8=smtputf8)
+            return await link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
         except SMTPXError as error:
             self._opening_settings = after_error(self._opening_settings, error)
             if not link.conversation.may_repeat(mail, error):
@@ -346,7 +357,7 @@ class AsyncClient:
             await self._release(link)
         link = await self._acquire(fresh=True)
         try:
-            return await link.send(mail, strict=strict, smtputf8=smtputf8)
+            return await link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
         finally:
             await self._release(link)
 

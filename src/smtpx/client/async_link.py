@@ -1,9 +1,9 @@
 """A connection that is awaited, under `AsyncConnection` and in the pool of `AsyncClient`."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from smtpx.client.conversation import Conversation, check_idle, may_fall_back
 from smtpx.client.mail import Mail, Source, octets_of
@@ -85,10 +85,10 @@ class AsyncLink:
         finally:
             self._busy = False
 
-    async def send(self, mail: Mail, *, strict: bool, smtputf8: bool | None) -> SendResult:
+    async def send(self, mail: Mail, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None) -> SendResult:
         """One message."""
         begun = now()
-        result = await self.run(self.conversation.send(mail, strict=strict, smtputf8=smtputf8), mail.source)
+        result = await self.run(self.conversation.send(mail, wishes, strict=strict, smtputf8=smtputf8), mail.source)
         return replace(result, duration_seconds=now() - begun)
 
     @property

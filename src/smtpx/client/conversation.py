@@ -1,10 +1,13 @@
 """What a connection can do, as flows: everything both colours share. The faces only drive these."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 from smtpx.client.mail import Mail, Source, mailbox
 from smtpx.client.settings import ClientSettings
+from smtpx.client.wishes import with_wishes
 from smtpx.errors import (
     ConnectionLost,
     LocalProtocolError,
@@ -35,6 +38,7 @@ from smtpx.flows.transaction import Envelope, Transaction, TransactionOptions
 from smtpx.net.targets import hello_name_for, is_local_peer
 from smtpx.protocol import replies
 from smtpx.protocol.client import Answer, ClientProtocol
+from smtpx.protocol.extension import MailFacts
 from smtpx.protocol.facts import TLSFacts
 from smtpx.wire.address import NULL_SENDER, Mailbox
 from smtpx.wire.params import Param
@@ -43,6 +47,7 @@ from smtpx.wire.syntax import WireError
 
 __all__ = ["Conversation", "check_idle", "may_fall_back"]
 
+NO_WISHES: Mapping[str, Any] = MappingProxyType({})
 _WITH_METHODS = frozenset({"EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "QUIT"})
 
 
@@ -106,9 +111,17 @@ class Conversation:
         """Greeting to READY."""
         yield from open_session(self.protocol, self._plan)
 
-    def transaction(self, envelope: Envelope, *, strict: bool = False, smtputf8: bool | None = None) -> Transaction:
+    def transaction(
+        self,
+        envelope: Envelope,
+        wishes: Mapping[str, Any] = NO_WISHES,
+        *,
+        strict: bool = False,
+        smtputf8: bool | None = None,
+    ) -> Transaction:
         """A transaction, nothing of it sent yet."""
         settings = self.settings
+        envelope = with_wishes(envelope, settings.extensions, wishes)
         options = TransactionOptions(
             extensions=settings.extensions,
             timeouts=settings.timeouts,
@@ -116,12 +129,13 @@ class Conversation:
             chunking=settings.chunking,
             strict=strict,
             smtputf8=smtputf8,
+            drop_unsupported=wishes.get("on_unsupported") == "drop",
         )
         return Transaction(self.protocol, envelope, options)
 
-    def send(self, mail: Mail, *, strict: bool, smtputf8: bool | None) -> Flow[SendResult]:
+    def send(self, mail: Mail, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None) -> Flow[SendResult]:
         """One whole message."""
-        transaction = self._last = self.transaction(mail.envelope, strict=strict, smtputf8=smtputf8)
+        transaction = self._last = self.transaction(mail.envelope, wishes, strict=strict, smtputf8=smtputf8)
         self.messages += 1
         content = yield from self._content(mail.source, utf8=_wants_utf8(mail.envelope, smtputf8))
         return (yield from transaction.deliver(content))
@@ -159,7 +173,13 @@ class Conversation:
         return _accepted((yield from command(self.protocol, self.settings.timeouts, verb, argument)))
 
     def mail(
-        self, sender: str | Mailbox, *, size: int | None = None, body: str | None = None, smtputf8: bool = False
+        self,
+        sender: str | Mailbox,
+        wishes: Mapping[str, Any] = NO_WISHES,
+        *,
+        size: int | None = None,
+        body: str | None = None,
+        smtputf8: bool = False,
     ) -> Flow[Reply]:
         """MAIL, with parameters for extensions that are offered."""
         path = mailbox(sender, "mail")
@@ -169,20 +189,36 @@ class Conversation:
         if smtputf8:
             self._require("SMTPUTF8")
             words.append(UTF8.to_wire(True))
+        facts = MailFacts(needs_utf8=smtputf8, options=self._known(wishes), tls=self.protocol.tls)
+        for each in self.settings.extensions.all if wishes else ():
+            if each.needs_wish:
+                words += each.dress_mail(facts, self.protocol.capabilities.offer(each.keyword))
         reply = yield from self._command("MAIL", " ".join(words))
         self._taken, self._sender, self._uses_utf8 = [], path, smtputf8
         return reply
 
-    def rcpt(self, recipient: str | Mailbox) -> Flow[Reply]:
-        """RCPT."""
+    def rcpt(self, recipient: str | Mailbox, wishes: Mapping[str, Any] = NO_WISHES) -> Flow[Reply]:
+        """RCPT, with parameters for extensions that are offered."""
         mailbox_ = mailbox(recipient, "rcpt")
-        path = self._path(mailbox_, self._uses_utf8)
+        options = {**self._known(wishes), "smtputf8": self._uses_utf8}
+        words = [self._path(mailbox_, self._uses_utf8)]
+        for each in self.settings.extensions.all if wishes else ():
+            words += each.dress_rcpt(options, self.protocol.capabilities.offer(each.keyword))
+        path = " ".join(words)
         yield from expect_quiet(self.protocol, "rcpt")
         octets = self.protocol.command("RCPT", f"TO:{path}", recipient=str(mailbox_))
         yield from write(self.protocol, self.settings.timeouts, octets)
         reply = _accepted((yield from read_answer(self.protocol, self.settings.timeouts)))
         self._taken.append((mailbox_, reply))
         return reply
+
+    def _known(self, wishes: Mapping[str, Any]) -> dict[str, Any]:
+        """Wishes that are not None, each known to an extension."""
+        known = self.settings.extensions.mail_options | self.settings.extensions.rcpt_options
+        for name in wishes:
+            if name not in known:
+                raise LocalProtocolError(f"no extension knows the option {name!r}")
+        return {name: value for name, value in wishes.items() if value is not None and value is not False}
 
     def data(self, source: Source) -> Flow[Reply]:
         """The content for the recipients that `rcpt` found accepted."""

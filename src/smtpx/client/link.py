@@ -1,7 +1,8 @@
 """A connection that blocks, under `Connection` and in the pool of `Client`: conversation, stream and driver."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from smtpx.client.conversation import Conversation, check_idle, may_fall_back
 from smtpx.client.mail import Mail, Source
@@ -81,10 +82,10 @@ class Link:
         finally:
             self._busy = False
 
-    def send(self, mail: Mail, *, strict: bool, smtputf8: bool | None) -> SendResult:
+    def send(self, mail: Mail, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None) -> SendResult:
         """One message."""
         begun = now()
-        result = self.run(self.conversation.send(mail, strict=strict, smtputf8=smtputf8), mail.source)
+        result = self.run(self.conversation.send(mail, wishes, strict=strict, smtputf8=smtputf8), mail.source)
         return replace(result, duration_seconds=now() - begun)
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from urllib.parse import parse_qsl, unquote
 
 from smtpx.errors import ConfigurationError
-from smtpx.extensions import STANDARD
+from smtpx.extensions import ALL
 from smtpx.flows.session import Authentication, Security
 from smtpx.flows.steps import Timeouts
 from smtpx.net.targets import Target
@@ -91,7 +91,7 @@ class ClientSettings:
     timeouts: Timeouts = field(default_factory=Timeouts)
     limits: Limits = field(default_factory=Limits)
     protocol_limits: ClientLimits = field(default_factory=ClientLimits)
-    extensions: ExtensionSet = field(default_factory=lambda: ExtensionSet(STANDARD), repr=False)
+    extensions: ExtensionSet = field(default_factory=lambda: ExtensionSet(ALL), repr=False)
     pipelining: bool = True
     chunking: bool = True
     trace: Callable[[str, bytes], None] | None = field(default=None, repr=False)

@@ -7,12 +7,13 @@ False
 import threading
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from smtpx.client.link import Link
 from smtpx.client.mail import Mail, Source, envelope
 from smtpx.client.pool_policy import Decision, PoolPolicy, after_error
 from smtpx.client.settings import ClientOptions, ClientSettings, settings_for
+from smtpx.client.wishes import MailWishes, RcptWishes, Wishes
 from smtpx.errors import LocalProtocolError, SMTPXError
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.transaction import Envelope, Transaction
@@ -86,10 +87,11 @@ class Connection:
         strict: bool = False,
         smtputf8: bool | None = None,
         normalize_newlines: bool = False,
+        **wishes: Unpack[Wishes],
     ) -> SendResult:
         """Send one message; see `Client.send`."""
         mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
-        return self._link.send(mail, strict=strict, smtputf8=smtputf8)
+        return self._link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
 
     def transaction(
         self,
@@ -98,6 +100,7 @@ class Connection:
         *,
         strict: bool = False,
         smtputf8: bool | None = None,
+        **wishes: Unpack[Wishes],
     ) -> "OpenTransaction":
         """MAIL and RCPTs, in a group when the server offers it; the content comes later, or never.
 
@@ -105,27 +108,33 @@ class Connection:
             RefusedError: MAIL, or all recipients (with `strict`: one), were refused.
         """
         to = envelope(sender, recipients)
-        transaction = self._conversation.transaction(to, strict=strict, smtputf8=smtputf8)
+        transaction = self._conversation.transaction(to, wishes, strict=strict, smtputf8=smtputf8)
         self._link.run(transaction.open(None))
         return OpenTransaction(self._link, transaction, to, smtputf8)
 
     def mail(
-        self, sender: str | Mailbox, *, size: int | None = None, body: str | None = None, smtputf8: bool = False
+        self,
+        sender: str | Mailbox,
+        *,
+        size: int | None = None,
+        body: str | None = None,
+        smtputf8: bool = False,
+        **wishes: Unpack[MailWishes],
     ) -> Reply:
         """MAIL. `sender` "" is the null reverse-path.
 
         Raises:
             RefusedError, UnsupportedError, LocalProtocolError.
         """
-        return self._link.run(self._conversation.mail(sender, size=size, body=body, smtputf8=smtputf8))
+        return self._link.run(self._conversation.mail(sender, wishes, size=size, body=body, smtputf8=smtputf8))
 
-    def rcpt(self, recipient: str | Mailbox) -> Reply:
+    def rcpt(self, recipient: str | Mailbox, **wishes: Unpack[RcptWishes]) -> Reply:
         """RCPT.
 
         Raises:
             RefusedError, LocalProtocolError.
         """
-        return self._link.run(self._conversation.rcpt(recipient))
+        return self._link.run(self._conversation.rcpt(recipient, wishes))
 
     def data(self, body: "MessageSource", *, normalize_newlines: bool = False) -> Reply:
         """The content, behind MAIL and at least one RCPT; by BDAT where offered.
@@ -267,6 +276,7 @@ class Client:
         strict: bool = False,
         smtputf8: bool | None = None,
         normalize_newlines: bool = False,
+        **wishes: Unpack[Wishes],
     ) -> SendResult:
         """Send one message.
 
@@ -277,6 +287,7 @@ class Client:
             strict: one refused recipient stops the message for all.
             smtputf8: True demands it, False never uses it; None where address or header need it.
             normalize_newlines: turn bare LF into CRLF and bare CR into a space instead of refusing them.
+            wishes: for extensions: DSN's `notify`, `ret`, `envid`, `orcpt` and others, see `Wishes`.
 
         Returns:
             What became of each recipient. Some may be refused; at least one was accepted.
@@ -289,7 +300,7 @@ class Client:
         mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
         link = self._acquire()
         try:
-            return link.send(mail, strict=strict, smtputf8=smtputf8)
+            return link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
         except SMTPXError as error:
             self._opening_settings = after_error(self._opening_settings, error)
             if not link.conversation.may_repeat(mail, error):
@@ -298,7 +309,7 @@ class Client:
             self._release(link)
         link = self._acquire(fresh=True)
         try:
-            return link.send(mail, strict=strict, smtputf8=smtputf8)
+            return link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
         finally:
             self._release(link)
 
@@ -350,6 +361,10 @@ class Client:
         self.close()
 
 
+class SendOptions(ClientOptions, Wishes, total=False):
+    """Options of the connection and wishes for the message, together."""
+
+
 def send(
     url: str | ClientSettings,
     message: "MessageSource",
@@ -359,10 +374,12 @@ def send(
     strict: bool = False,
     smtputf8: bool | None = None,
     normalize_newlines: bool = False,
-    **options: Unpack[ClientOptions],
+    **options: Unpack[SendOptions],
 ) -> SendResult:
     """Send one message over a connection of its own; see `Client.send` for arguments, result and errors."""
-    with Client(url, **options) as client:
+    given: dict[str, Any] = dict(options)
+    wishes: dict[str, Any] = {name: given.pop(name) for name in Wishes.__annotations__ if name in given}
+    with Client(url, **given) as client:
         return client.send(
             message,
             sender=sender,
@@ -370,4 +387,5 @@ def send(
             strict=strict,
             smtputf8=smtputf8,
             normalize_newlines=normalize_newlines,
+            **wishes,
         )

@@ -20,6 +20,8 @@ class BinaryMIME(Extension):
 
     keyword = "BINARYMIME"
     mail_params = (BODY,)
+    mail_options = ("body",)
+    needs_wish = True
 
     def advertise(self, settings: ServerSettings, facts: ServerFacts) -> str | None:
         """Only beside CHUNKING (RFC 3030 3)."""

@@ -45,6 +45,7 @@ class EightBitMIME(Extension):
 
     keyword = "8BITMIME"
     mail_params = (BODY,)
+    mail_options = ("body",)
 
     def check_mail(self, conversation: Conversation, sender: Mailbox, params: Params) -> Reply | None:
         """Only a BODY that is offered."""

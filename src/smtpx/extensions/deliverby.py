@@ -59,6 +59,8 @@ class DeliverBy(Extension):
 
     keyword = "DELIVERBY"
     mail_params = (BY,)
+    mail_options = ("by",)
+    needs_wish = True
 
     def __init__(self, *, minimum_seconds: int | None = None) -> None:
         if minimum_seconds is not None and not 0 < minimum_seconds < 10**9:
@@ -75,7 +77,7 @@ class DeliverBy(Extension):
 
     def dress_mail(self, mail: MailFacts, offer: Offer | None) -> Iterable[str]:
         """BY from the option `deliver_by`; not sent at all if the server would refuse it."""
-        deadline: Deadline | None = mail.options.get("deliver_by")
+        deadline: Deadline | None = mail.options.get("by")
         words = dress(self.keyword, "mail", {BY: deadline}, offer)
         if _is_too_soon(deadline, self.learn(offer or ())):
             raise UnsupportedError("the server promises no delivery that soon", keyword=self.keyword, stage="mail")

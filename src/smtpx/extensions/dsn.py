@@ -108,6 +108,9 @@ class DSN(Extension):
     keyword = "DSN"
     mail_params = (RET, ENVID)
     rcpt_params = (NOTIFY, ORCPT)
+    mail_options = ("ret", "envid")
+    rcpt_options = ("notify", "orcpt")
+    needs_wish = True
 
     def check_rcpt(self, conversation: Conversation, recipient: Mailbox, params: Params) -> Reply | None:
         """Raw UTF-8 in ORCPT only where SMTPUTF8 was asked for (RFC 6533 3)."""

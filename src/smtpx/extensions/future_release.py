@@ -61,6 +61,8 @@ class FutureRelease(Extension):
 
     keyword = "FUTURERELEASE"
     mail_params = (HOLDFOR, HOLDUNTIL)
+    mail_options = ("hold_for", "hold_until")
+    needs_wish = True
 
     def __init__(self, *, max_seconds: int = 30 * _DAY, now: Callable[[], datetime] = _wall_clock) -> None:
         if not 0 < max_seconds < 10**9:

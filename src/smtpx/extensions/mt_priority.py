@@ -40,6 +40,8 @@ class MTPriority(Extension):
 
     keyword = "MT-PRIORITY"
     mail_params = (MT_PRIORITY,)
+    mail_options = ("mt_priority",)
+    needs_wish = True
 
     def __init__(self, profile: str | None = None, *, maximum: int = 9, maximum_unauthenticated: int = 9) -> None:
         if profile is not None and _PROFILE.fullmatch(profile) is None:
@@ -67,7 +69,7 @@ class MTPriority(Extension):
 
     def dress_mail(self, mail: MailFacts, offer: Offer | None) -> Iterable[str]:
         """MT-PRIORITY from the option `priority`."""
-        return dress(self.keyword, "mail", {MT_PRIORITY: mail.options.get("priority")}, offer)
+        return dress(self.keyword, "mail", {MT_PRIORITY: mail.options.get("mt_priority")}, offer)
 
     @staticmethod
     def learn(offer: Offer) -> str | None:

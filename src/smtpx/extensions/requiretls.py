@@ -23,6 +23,8 @@ class RequireTLS(Extension):
 
     keyword = "REQUIRETLS"
     mail_params = (REQUIRETLS,)
+    mail_options = ("require_tls",)
+    needs_wish = True
 
     def advertise(self, settings: ServerSettings, facts: ServerFacts) -> str | None:
         """Only under TLS (RFC 8689 2)."""
@@ -34,7 +36,7 @@ class RequireTLS(Extension):
 
     def dress_mail(self, mail: MailFacts, offer: Offer | None) -> Iterable[str]:
         """REQUIRETLS, to a server whose certificate is good and who offers it (RFC 8689 4.2.1)."""
-        if not mail.options.get("requiretls"):
+        if not mail.options.get("require_tls"):
             return ()
         if mail.tls is None or not mail.tls.verified:
             text = "REQUIRETLS needs TLS with a verified certificate"

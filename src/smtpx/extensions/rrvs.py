@@ -47,6 +47,8 @@ class RequireRecipientValidSince(Extension):
 
     keyword = "RRVS"
     rcpt_params = (RRVS,)
+    rcpt_options = ("rrvs",)
+    needs_wish = True
 
     def dress_rcpt(self, options: Mapping[str, Any], offer: Offer | None) -> Iterable[str]:
         """RRVS from the option `rrvs`."""

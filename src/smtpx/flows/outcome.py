@@ -27,7 +27,8 @@ class SendResult:
         tls: facts about the TLS layer; None without.
         duration_seconds: from the first octet to the last reply.
         used_chunking: whether the content went by BDAT.
-        dropped: options left out because the server does not offer their extension (`on_unsupported="drop"`).
+        dropped: keywords of extensions that the server does not offer and whose options were left out
+            (`on_unsupported="drop"`).
     """
 
     accepted: Mapping[str, Reply]
@@ -79,6 +80,7 @@ class Tally:
         self.accepted: dict[str, Reply] = {}
         self.refused: dict[str, RefusedError] = {}
         self.order: list[str] = []
+        self.dropped: tuple[str, ...] = ()
 
     @property
     def is_hopeless(self) -> bool:
@@ -115,6 +117,7 @@ class Tally:
             reply,
             tls,
             used_chunking=used_chunking,
+            dropped=self.dropped,
         )
 
 

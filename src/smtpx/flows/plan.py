@@ -39,7 +39,8 @@ class Envelope:
 class TransactionOptions:
     """How to talk: `pipelining` and `chunking` may be switched off, `strict` gives up at the first refusal.
 
-    `smtputf8` None means: when an address or the header needs it.
+    `smtputf8` None means: when an address or the header needs it. `drop_unsupported`: wishes for extensions that the
+    server does not offer are left out instead of being an error.
     """
 
     extensions: ExtensionSet
@@ -48,6 +49,7 @@ class TransactionOptions:
     chunking: bool = True
     strict: bool = False
     smtputf8: bool | None = None
+    drop_unsupported: bool = False
 
 
 class CommandLine(NamedTuple):
@@ -59,11 +61,15 @@ class CommandLine(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The envelope's commands, and recipients that this server can't be asked about, each with the reason."""
+    """The envelope's commands, and recipients that this server can't be asked about, each with the reason.
+
+    `dropped` are the keywords of extensions whose wishes were left out.
+    """
 
     lines: list[CommandLine]
     refused: dict[str, RefusedError]
     uses_utf8: bool
+    dropped: tuple[str, ...] = ()
 
 
 def plan_for(
@@ -90,13 +96,13 @@ def plan_for(
     utf8 = bool(options.smtputf8) or utf8_address or (content.utf8_header and options.smtputf8 is not False)
     words = _mail_words(envelope, content, options, capabilities, needs_utf8=utf8, tls=tls)
     lines = [CommandLine("MAIL", " ".join([f"FROM:{_path(envelope.sender, utf8)}", *words]))]
-    wishing = [each for each in options.extensions.all if type(each).dress_rcpt is not Extension.dress_rcpt]
+    wishing, dropped = _wishing(envelope, options, capabilities)
     for recipient in recipients:
         address = str(recipient)
-        wishes = envelope.recipient_options.get(address, {})
+        wishes = {**envelope.recipient_options.get(address, {}), "smtputf8": utf8} if wishing else {}
         words = [word for each in wishing for word in each.dress_rcpt(wishes, capabilities.offer(each.keyword))]
         lines.append(CommandLine("RCPT", " ".join([f"TO:{_path(recipient, utf8)}", *words]), address))
-    return Plan(lines, refused, utf8)
+    return Plan(lines, refused, utf8, dropped)
 
 
 def check_content(
@@ -154,8 +160,30 @@ def _mail_words(
         chunking=options.chunking and "CHUNKING" in capabilities,
         tls=tls,
     )
-    extensions = options.extensions.all
+    extensions = (
+        _wishing(envelope, options, capabilities)[0] if envelope.options else options.extensions.content_dressers
+    )
     return [word for each in extensions for word in each.dress_mail(facts, capabilities.offer(each.keyword))]
+
+
+def _wishing(
+    envelope: Envelope, options: TransactionOptions, capabilities: Capabilities
+) -> tuple[Sequence[Extension], tuple[str, ...]]:
+    """The extensions that have something to say here, and the keywords of those whose wishes are dropped."""
+    if not envelope.options and not envelope.recipient_options:
+        return (), ()
+    if not options.drop_unsupported:
+        return options.extensions.all, ()
+    wanted = {*envelope.options, *(name for each in envelope.recipient_options.values() for name in each)}
+    lacking = [
+        each
+        for each in options.extensions.all
+        if each.needs_wish
+        and wanted.intersection((*each.mail_options, *each.rcpt_options))
+        and capabilities.offer(each.keyword) is None
+    ]
+    kept = [each for each in options.extensions.all if each not in lacking]
+    return kept, tuple(each.keyword for each in lacking)
 
 
 def _unsendable(

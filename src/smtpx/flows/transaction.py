@@ -81,6 +81,7 @@ class Transaction:
         yield from expect_quiet(self._protocol)
         self.refused.update(plan.refused)
         self._uses_utf8 = plan.uses_utf8
+        self._tally.dropped = plan.dropped
         self.has_begun = True
         return plan
 

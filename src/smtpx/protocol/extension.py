@@ -92,6 +92,12 @@ class Extension:
     keyword: str = ""
     mail_params: tuple[Param[Any], ...] = ()
     rcpt_params: tuple[Param[Any], ...] = ()
+    mail_options: tuple[str, ...] = ()
+    """Client: the wishes `dress_mail` looks at, by name."""
+    rcpt_options: tuple[str, ...] = ()
+    """Client: the wishes `dress_rcpt` looks at, by name."""
+    needs_wish: bool = False
+    """Client: there is nothing to say without a wish. Such wishes may be dropped where the server can't heed them."""
 
     def verbs(self) -> Mapping[str, VerbHandler]:
         """Commands of its own, by upper-case verb."""
@@ -171,6 +177,11 @@ class ExtensionSet:
         # Most extensions have no opinion about most commands; the hot path asks only those that do.
         self.mail_checks = _overriding(self.all, "check_mail")
         self.rcpt_checks = _overriding(self.all, "check_rcpt")
+        self.mail_options = frozenset(name for each in self.all for name in each.mail_options)
+        self.rcpt_options = frozenset(name for each in self.all for name in each.rcpt_options)
+        self.content_dressers = tuple(
+            each for each in self.all if type(each).dress_mail is not Extension.dress_mail and not each.needs_wish
+        )
         self.data_checks = _overriding(self.all, "check_data")
 
     def __contains__(self, keyword: object) -> bool:
