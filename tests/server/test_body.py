@@ -119,6 +119,14 @@ async def test_what_a_session_left_unread_is_dropped() -> None:
     assert await feed.body.read() == b""
 
 
+async def test_nobody_is_told_of_what_is_taken_from_a_dropped_body() -> None:
+    feed = Feed(b"abc")
+    feed.body.drop()
+    feed.body.feed(b"late")
+    assert await feed.body.read(10) == b"late"
+    assert feed.taken == 0
+
+
 async def test_the_size_of_small_reads_is_kept_in_the_books() -> None:
     feed = Feed(b"abcdef", end=True)
     assert await feed.body.read(2) == b"ab"

@@ -7,16 +7,20 @@ import re
 import socket
 import tracemalloc
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from smtpx.errors import TLSError
 from smtpx.extensions import STANDARD
 from smtpx.protocol.dialect import LMTP
 from smtpx.protocol.events import AbortCause
 from smtpx.protocol.extension import Conversation, Extension
 from smtpx.protocol.limits import ServerLimits
 from smtpx.server.body import Body, TransferAborted
+from smtpx.server.connection import Connection
+from smtpx.server.listener import Server
 from smtpx.server.session import Reject, Session, ok, reply
 from smtpx.server.settings import Deadlines
 from smtpx.wire.reply import Reply
@@ -1305,3 +1309,127 @@ async def test_damaged_tls_records() -> None:
         await client.send_raw(b"\x17\x03\x03\x00\x20" + b"x" * 32)
         await client.receive()
         await eventually(lambda: server.connections == 0)
+
+
+async def test_a_unix_socket(tmp_path: Path) -> None:
+    path = str(tmp_path / "sock")
+    kind, made = recorders()
+    async with running(kind, unix=path) as server, await RawClient.open(path) as client:
+        await client.say(OPEN, 4)
+        assert await client.say("x\r\n.\r\n") == ["250 2.0.0"]
+        assert server.connections == 1
+    assert made[0].peer.is_local
+
+
+# Rare moments --------------------------------------------------------------------------------------------------------
+
+
+def connection_of(server: Server) -> Connection:
+    """The only one."""
+    (connection,) = server._connections
+    return connection
+
+
+def narrow(server: Server) -> None:
+    """Make the system keep little of what is written."""
+    sock = connection_of(server).transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+
+async def read_slowly(client: RawClient, piece: int, pause: float) -> bytes:
+    """Everything up to the end, piece by piece."""
+    received = b""
+    while octets := await asyncio.get_running_loop().sock_recv(client.sock, piece):
+        received += octets
+        await asyncio.sleep(pause)
+    return received
+
+
+@pytest.mark.parametrize("kind", [InPlace, Waiting])
+async def test_a_slow_reader_is_served_to_the_end(kind: type[Recorder], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smtpx.server.connection._LINGER_SECONDS", 0.1)
+    session, made = recorders(kind)
+    limits = ServerLimits(junk_command_limit=10**9, max_unsent_bytes=32768)
+    async with (
+        running(session, limits=limits, deadlines=Deadlines(write=0.1, command=0.05)) as server,
+        await RawClient.open(server, sockopts=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]) as client,
+    ):
+        narrow(server)
+        sending = asyncio.create_task(client.send(EHLO * 1200 + "QUIT\r\n"))
+        received = await read_slowly(client, 4096, 0.01)
+        await sending
+        assert received.count(b"250-server.example") == 1200
+        assert received.endswith(b"221 2.0.0 bye\r\n")
+    assert made[0].calls[-1] == "close"
+
+
+@pytest.mark.parametrize("script", [EHLO * 1000, EHLO * 150 + "QUIT\r\n"], ids=["going on", "at the end"])
+async def test_a_reader_that_stops_is_left(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smtpx.server.connection._LINGER_SECONDS", 0.1)
+    kind, made = recorders()
+    limits = ServerLimits(junk_command_limit=10**9)
+    async with (
+        running(kind, limits=limits, deadlines=Deadlines(write=0.1)) as server,
+        await RawClient.open(server, sockopts=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]) as client,
+    ):
+        narrow(server)
+        sending = asyncio.create_task(client.send(script))
+        await eventually(lambda: server.connections == 0)
+        await asyncio.wait([sending])
+        sending.exception()
+    assert made[0].calls == ["connect", "close"]
+
+
+async def test_early_talk_and_a_handshake_that_never_ends() -> None:
+    options: dict[str, Any] = {"tls": fresh_server_tls(), "greeting_delay": 0.05}
+    async with running(Session, deadlines=Deadlines(tls_handshake=0.1), **options) as server:
+        async with await RawClient.open(server, greeting=False) as client:
+            await client.send(EHLO)
+            assert await client.codes(1) == ["554 5.5.0"]
+            await client.closed()
+        async with await RawClient.open(server) as client:
+            await client.say(EHLO + "STARTTLS\r\n", 2)
+            await client.send_raw(b"\x16")
+            await client.closed()
+
+
+async def test_an_auth_response_octet_by_octet() -> None:
+    async with (
+        running(Recorder, allow_insecure_auth=True, deadlines=Deadlines(auth_step=0.2)) as server,
+        await RawClient.open(server) as client,
+    ):
+        await client.say(EHLO + "AUTH LOGIN\r\n", 2)
+        for octet in "dXNl":
+            await client.send(octet)
+            await asyncio.sleep(0.02)
+        assert await client.codes(1) == ["421 4.4.2"]
+
+
+async def test_a_hook_in_place_that_drains_its_own_connection() -> None:
+    class Last(Recorder):
+        async def data(self, body: Body) -> Any:  # noqa: ANN401
+            connection_of(server).drain()
+            connection_of(server).drain()
+            return ok("the last one")
+
+    async with running(Last) as server, await RawClient.open(server) as client:
+        await client.say(OPEN, 4)
+        assert await client.say("x\r\n.\r\n", 2) == ["250 2.0.0", "421 4.3.2"]
+
+
+async def test_a_tls_layer_that_breaks_when_it_is_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind, made = recorders()
+    async with running(kind, tls=fresh_server_tls()) as server, await RawClient.open(server) as client:
+        await client.say(EHLO + "STARTTLS\r\n", 2)
+        await client.start_tls()
+        await client.say(EHLO)
+
+        def broken(data: bytes) -> None:
+            raise TLSError("broken")
+
+        monkeypatch.setattr(connection_of(server).tls_layer, "send", broken)
+        await client.send("QUIT\r\n")
+        while await client.receive():
+            pass
+        await eventually(lambda: server.connections == 0)
+    assert made[0].calls == ["connect", "close"]

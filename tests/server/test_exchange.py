@@ -290,6 +290,17 @@ async def test_a_message(wait: bool) -> None:
     assert rig.lines == ["INFO message from <> to 1 recipients, 21 octets: 250 2.0.0 message accepted"]
 
 
+async def test_a_session_that_is_slower_than_the_peer() -> None:
+    class Slow(Session):
+        async def data(self, body: Body) -> Reply:
+            await asyncio.sleep(0.01)
+            return ok(str(await body.discard()))
+
+    rig = await Rig(Slow()).handle(STARTED, BIG, BIG, ENDED)
+    assert rig.answers == [ok("40")]
+    assert rig.done.count("await verdict") >= 1
+
+
 async def test_a_message_nobody_waits_for_any_more() -> None:
     for gone in ("is_asking", "has_peer"):
         rig = Rig(Reading())

@@ -52,6 +52,15 @@ def test_h084_a_number_that_was_asked_for_is_for_everybody() -> None:
         assert guard.admit(address, local=True) is replies.TOO_MANY_FROM_ADDRESS
 
 
+def test_another_one_from_the_same_address_stays_counted() -> None:
+    guard = Guard(ServerLimits(max_connections_per_ip=2))
+    for _ in range(2):
+        assert guard.admit("192.0.2.1", local=False) is None
+    guard.release("192.0.2.1")
+    assert guard.admit("192.0.2.1", local=False) is None
+    assert guard.admit("192.0.2.1", local=False) is replies.TOO_MANY_FROM_ADDRESS
+
+
 def test_h084_ipv6_addresses_of_one_network_count_as_one() -> None:
     guard = Guard(ServerLimits(max_connections_per_ip=2))
     assert guard.admit("2001:db8::1", local=False) is None

@@ -286,6 +286,37 @@ async def test_many_at_once() -> None:
         await eventually(lambda: server.connections == 0)
 
 
+async def test_a_session_that_can_not_be_made(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Session):
+        def __init__(self) -> None:
+            raise RuntimeError("no database")
+
+    async with running(Broken) as server, await RawClient.open(server, greeting=False) as client:
+        assert await client.codes(1) == ["421 4.3.0"]
+        await client.closed()
+    assert "can't serve a connection" in caplog.text
+    assert "no database" in caplog.text
+
+
+async def test_a_hook_that_outlives_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener_module, "_CLOSE_SECONDS", 0.05)
+    over = asyncio.Event()
+
+    class Immortal(Session):
+        async def connect(self) -> None:
+            while not over.is_set():
+                try:
+                    await over.wait()
+                except asyncio.CancelledError:
+                    continue
+
+    async with running(Immortal) as server, await RawClient.open(server, greeting=False):
+        await eventually(lambda: server.connections == 1)
+        await server.close()
+        assert server.connections == 0
+        over.set()
+
+
 async def test_a_refused_connection_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "smtpx.server")
     nobody = ServerLimits(max_connections=0)

@@ -294,9 +294,9 @@ class Connection(Wire):
 
     def start_tls(self) -> None:
         """Begin the handshake."""
-        if self._tls_context is not None:
-            self.patience.await_tls()
-            self.begin_tls(self._tls_context, server_side=True)
+        assert self._tls_context is not None  # noqa: S101 - a listener without offers no TLS
+        self.patience.await_tls()
+        self.begin_tls(self._tls_context, server_side=True)
 
     def _welcome(self) -> None:
         delay = self._settings.greeting_delay_seconds
