@@ -47,7 +47,8 @@ LATER = make(451, "4.3.0", "later")
         (ConnectionLost("x", stage="final"), 75),
         (DeadlineError("x"), 75),
         (RemoteProtocolError("x"), 76),
-        (AuthenticationError("x", mechanism="PLAIN", reply=NO), 77),
+        (AuthenticationError("x", mechanism="PLAIN", reply=NO), 69),
+        (AuthenticationError("x", mechanism="PLAIN", reply=make(535, "5.7.8", "no")), 77),
         (AuthenticationError("x", mechanism="PLAIN"), 77),
     ],
 )

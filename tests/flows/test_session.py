@@ -192,10 +192,16 @@ def test_d37_login_takes_any_challenge(challenge: str) -> None:
 
 def test_d37_challenge_that_is_not_base64() -> None:
     error = auth("C: AUTH LOGIN\nS: 334 !not base64!\nC: *\nS: 501 cancelled", offers="LOGIN")
-    assert isinstance(error, AuthenticationError)
+    assert isinstance(error, RemoteProtocolError)
     assert "base64" in str(error)
+
+
+def test_d45_what_the_server_repeats_of_our_words_is_masked() -> None:
+    error = auth("C: AUTH PLAIN AHVzZXIAc2VjcmV0\nS: 535 bad AHVzZXIAc2VjcmV0, go", offers="PLAIN")
+    assert isinstance(error, AuthenticationError)
     assert error.reply is not None
-    assert error.reply.code == 501
+    assert error.reply.text == "bad ****, go"
+    assert "AHVzZXIAc2VjcmV0" not in str(error)
 
 
 def test_third_question_is_given_up() -> None:

@@ -19,6 +19,7 @@ __all__ = ["Party", "compose", "party"]
 # Address fields are folded here and stay so: some versions of Python lose the quotes of a long name that they fold.
 _POLICY = SMTP.clone(refold_source="none")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 2.2
+_AT = re.compile("@")  # an address in the place of a name was meant as an address, or to mislead
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _OF_THE_BODY = frozenset({"mime-version", "content-type", "content-transfer-encoding", "content-disposition"})
 
@@ -36,10 +37,13 @@ def party(text: str) -> Party:
     >>> party('"Doe, Jane" <jane@example.org>')
     Party(name='Doe, Jane', address='jane@example.org')
     """
-    name, bracket, rest = text.strip().rpartition("<")
-    if bracket and rest.endswith(">"):
-        return Party(unquote(name.strip()), rest[:-1])
-    return Party("", text.strip())
+    text = text.strip(" ")
+    name, bracket, rest = text.rpartition("<")
+    name = name.strip(" ")
+    quoted = len(name) > 1 and name[0] == name[-1] == '"'
+    if bracket and rest.endswith(">") and (quoted or not _AT.search(name)):
+        return Party(unquote(name), rest[:-1])
+    return Party("", text)
 
 
 def compose(options: dict[str, Any]) -> EmailMessage:

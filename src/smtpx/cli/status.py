@@ -46,4 +46,8 @@ def status_of(error: SMTPXError) -> Status:
         return Status.DATA if error.keyword in _NOT_FOR_THIS_SERVER else Status.UNAVAILABLE
     if error.is_temporary:
         return Status.TEMPORARY
-    return Status.CREDENTIALS if isinstance(error, AuthenticationError) else Status.UNAVAILABLE
+    if isinstance(error, AuthenticationError):
+        # 535, and what failed here; any other 5yz says that this way of logging in is not to be had.
+        refused = error.reply is not None and error.reply.code != 535
+        return Status.UNAVAILABLE if refused else Status.CREDENTIALS
+    return Status.UNAVAILABLE

@@ -93,7 +93,8 @@ class BodySender:
             tally.take_verdicts(answers)
         elif not answers[0].is_positive:
             tally.refuse_all(answers[0], "final")
-        result = tally.result(answers[0].reply, protocol.tls, used_chunking=used_chunking)
+        best = next((answer for answer in answers if answer.is_positive), answers[0])
+        result = tally.result(best.reply, protocol.tls, used_chunking=used_chunking)
         if not result.accepted:
             raise all_refused(result)
         return result

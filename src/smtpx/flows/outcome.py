@@ -27,6 +27,8 @@ class SendResult:
         tls: facts about the TLS layer; None without.
         duration_seconds: from the first octet to the last reply.
         used_chunking: whether the content went by BDAT.
+        verdicts: LMTP's replies to the message, one for each accepted RCPT in order, also where a recipient was named
+            twice; empty in SMTP.
         dropped: keywords of extensions that the server does not offer and whose options were left out
             (`on_unsupported="drop"`).
     """
@@ -38,6 +40,7 @@ class SendResult:
     duration_seconds: float = 0.0
     used_chunking: bool = False
     dropped: tuple[str, ...] = field(default=())
+    verdicts: tuple[tuple[str, Reply], ...] = field(default=())
 
     @property
     def queue_id(self) -> str | None:
@@ -81,6 +84,7 @@ class Tally:
         self.refused: dict[str, RefusedError] = {}
         self.order: list[str] = []
         self.dropped: tuple[str, ...] = ()
+        self.verdicts: tuple[tuple[str, Reply], ...] = ()
 
     @property
     def is_hopeless(self) -> bool:
@@ -97,10 +101,20 @@ class Tally:
         self.refused.update({address: _about(answer, address, stage) for address in self.order})
         self.accepted.clear()
 
+    def forget_accepted(self) -> None:
+        """The message did not get out: nobody has it, whatever RCPT was answered."""
+        self.accepted.clear()
+
     def take_verdicts(self, answers: Iterable[Answer]) -> None:
-        """One reply for each accepted RCPT, by position (RFC 2033 4.2). Of a recipient named twice a 250 counts."""
+        """One reply for each accepted RCPT, by position (RFC 2033 4.2). Of a recipient named twice a 250 counts.
+
+        With fewer answers than recipients it is not known what became of the others: they are in neither set.
+        """
         delivered: set[str] = set()
-        for address, answer in zip(self.order, answers, strict=False):
+        self.accepted.clear()
+        pairs = list(zip(self.order, answers, strict=False))
+        self.verdicts = tuple((address, answer.reply) for address, answer in pairs)
+        for address, answer in pairs:
             if answer.is_positive:
                 self.accepted[address] = answer.reply
                 self.refused.pop(address, None)
@@ -118,6 +132,7 @@ class Tally:
             tls,
             used_chunking=used_chunking,
             dropped=self.dropped,
+            verdicts=self.verdicts,
         )
 
 

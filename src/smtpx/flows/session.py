@@ -20,6 +20,7 @@ from smtpx.protocol.client import Answer, ClientProtocol
 from smtpx.protocol.facts import TLSFacts
 from smtpx.sasl import AuthExchange, ClientMechanism, ExchangeContext, SASLError, choose
 from smtpx.wire.codes import Severity
+from smtpx.wire.reply import Reply
 from smtpx.wire.syntax import has_controls
 
 __all__ = [
@@ -215,6 +216,7 @@ def _exchange(
     protocol: ClientProtocol, plan: SessionPlan, mechanism: ClientMechanism, exchange: AuthExchange
 ) -> Flow[Answer]:
     argument, later = _first_words(mechanism.name, exchange.initial_response())
+    said = [argument.partition(" ")[2]]
     silent = argument == mechanism.name
     yield from write(protocol, plan.timeouts, protocol.command("AUTH", argument, shown=f"AUTH {mechanism.name} ****"))
     answer = yield from read_answer(protocol, plan.timeouts)
@@ -226,12 +228,14 @@ def _exchange(
             response, later = later, None
         else:
             response = yield from _response(protocol, plan, mechanism, exchange, answer)
-        yield from write(protocol, plan.timeouts, protocol.respond(_base64(response).encode()))
+        said.append(_base64(response))
+        yield from write(protocol, plan.timeouts, protocol.respond(said[-1].encode()))
         answer = yield from read_answer(protocol, plan.timeouts)
     if not answer.is_positive:
         reason = exchange.explain_failure()
-        text = f"{mechanism.name} refused: {answer.reply}" + (f" ({reason})" if reason else "")
-        raise AuthenticationError(text, mechanism=mechanism.name, reply=answer.reply)
+        reply = _without(said, answer.reply)
+        text = f"{mechanism.name} refused: {reply}" + (f" ({reason})" if reason else "")
+        raise AuthenticationError(text, mechanism=mechanism.name, reply=reply)
     try:
         exchange.complete()
     except SASLError as error:
@@ -258,9 +262,20 @@ def _response(
     except ValueError as error:
         yield from write(protocol, plan.timeouts, protocol.respond(b"*"))
         answer = yield from read_answer(protocol, plan.timeouts)
-        what = str(error) if isinstance(error, SASLError) else "a challenge that is not base64"
+        if not isinstance(error, SASLError):
+            raise RemoteProtocolError(f"a challenge of {mechanism.name} is not base64", stage="auth") from error
+        what = str(error)
         shown = f"{mechanism.name} given up: {what}"
         raise AuthenticationError(shown, mechanism=mechanism.name, reply=answer.reply) from error
+
+
+def _without(said: list[str], reply: Reply) -> Reply:
+    """The reply without our own words, which some servers repeat."""
+    lines = reply.lines
+    for word in said:
+        if len(word) > 1:
+            lines = tuple(line.replace(word, "****") for line in lines)
+    return reply if lines == reply.lines else Reply(reply.code, reply.enhanced, lines, reply.close)
 
 
 def _base64(data: bytes) -> str:

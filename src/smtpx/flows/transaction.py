@@ -130,6 +130,9 @@ class Transaction:
         recipient = answer.owed.recipient
         if answer.reply.code == 421:
             yield from close(self._protocol)
+            self._tally.refuse_all(answer, answer.owed.stage)
+            if recipient is not None:
+                self.refused[recipient] = answer.refusal()
             error = answer.refusal()
             error.result = self._result()
             raise error
@@ -264,6 +267,8 @@ class Transaction:
                 raise all_refused(self._result()) from error
             if self.committed:
                 error.stage = "final"  # whatever was owed: the server may have all of it (RFC 1047)
+            else:
+                self._tally.forget_accepted()
             error.result = self._result()
             raise
         finally:

@@ -275,7 +275,5 @@ VERBS: Mapping[str, Handler] = {
 # Known, and not to be had unless an extension brings it.
 UNAVAILABLE: Mapping[str, Handler] = {
     "BDAT": bdat,
-    **dict.fromkeys(
-        ("AUTH", "STARTTLS", "SEND", "SOML", "SAML", "TURN", "ETRN", "ATRN", "BURL", "XCLIENT"), _unavailable
-    ),
+    **dict.fromkeys(("AUTH", "STARTTLS", "SEND", "SOML", "SAML", "TURN", "ETRN", "ATRN", "BURL"), _unavailable),
 }
