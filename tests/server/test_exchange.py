@@ -50,6 +50,12 @@ LOGIN = AuthAsked(Credentials("PLAIN", "user"))
 ASK = VerbAsked("XASK", None)
 
 
+@pytest.fixture(autouse=True)
+def verbose(caplog: pytest.LogCaptureFixture) -> None:
+    """Lines are made only for those who read them."""
+    caplog.set_level(logging.INFO, "smtpx.server")
+
+
 class Core:
     """A protocol that asks and notes what it is answered."""
 
@@ -299,6 +305,12 @@ async def test_a_session_that_is_slower_than_the_peer() -> None:
     rig = await Rig(Slow()).handle(STARTED, BIG, BIG, ENDED)
     assert rig.answers == [ok("40")]
     assert rig.done.count("await verdict") >= 1
+
+
+async def test_no_line_is_made_that_nobody_reads(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "smtpx.server")
+    rig = await Rig(Reading()).handle(STARTED, ENDED)
+    assert rig.lines == []
 
 
 async def test_a_message_nobody_waits_for_any_more() -> None:

@@ -41,6 +41,7 @@ from smtpx.wire.syntax import escape
 
 __all__ = ["Exchange", "Shell"]
 
+_log = logging.getLogger("smtpx.server")
 _MAX_LOGGED_REFUSALS = 20  # of recipients, in one transaction: whoever guesses names must not fill the disk
 _MAX_LOGGED_ADDRESS = 320
 
@@ -327,17 +328,11 @@ class Exchange:
             verdicts = [_worst(verdicts)]
         is_heard = core.is_asking and self._shell.has_peer
         self._answer(*verdicts)
-        shown = verdicts[0] if len(verdicts) == 1 else " ".join(str(each.code if each else 250) for each in verdicts)
-        self._shell.log(
-            logging.INFO,
-            "message from <%s> to %d recipients, %d octets: %s",
-            _shown(sender),
-            len(recipients),
-            delivery.size,
-            shown or replies.MESSAGE_OK,
-        )
-        if not is_heard:
-            self._shell.log(logging.INFO, "client gone before reply")
+        if _log.isEnabledFor(logging.INFO):
+            text = "message from <%s> to %d recipients, %d octets: %s"
+            self._shell.log(logging.INFO, text, _shown(sender), len(recipients), delivery.size, _summary(verdicts))
+            if not is_heard:
+                self._shell.log(logging.INFO, "client gone before reply")
 
     _HANDLERS: ClassVar[Mapping[type[Any], Callable[[Any, Any], None]]] = {
         ConnectAsked: _on_connect,
@@ -364,6 +359,11 @@ def _worst(verdicts: list[Reply | None]) -> Reply | None:
     """Where one reply speaks for all recipients, it is a refusal if there is one: a message twice, but none lost."""
     refusals = [verdict for verdict in verdicts if verdict is not None and verdict.code >= 400]
     return refusals[0] if refusals else verdicts[0]
+
+
+def _summary(verdicts: list[Reply | None]) -> str:
+    each = [verdict or replies.MESSAGE_OK for verdict in verdicts]
+    return str(each[0]) if len(each) == 1 else " ".join(str(verdict.code) for verdict in each)
 
 
 def _shown(address: object) -> str:

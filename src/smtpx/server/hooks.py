@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 from weakref import WeakKeyDictionary
 
 from smtpx.protocol import replies
-from smtpx.server.inline import Hook, InlineRunner, OnDone, Outcome
+from smtpx.server.inline import InlineRunner, OnDone, Outcome
 from smtpx.server.session import Reject, Session
 from smtpx.wire.address import Mailbox
 from smtpx.wire.reply import Reply
@@ -49,16 +49,21 @@ class Hooks:
         """Call a method. Its outcome if it did not wait; else None, and `on_done` is called later."""
         self._cancelled = None
         try:
-            coroutine = _checked(name, getattr(self._session, name)(*args))
+            coroutine: Any = getattr(self._session, name)(*args)
+            kind: type[object] = type(coroutine)
+            if kind is not CoroutineType:
+                _check(name, coroutine)
         except Exception as error:  # a wrong signature, or no coroutine function
             return Outcome(None, error)
-        return self._free_runner().run(coroutine, on_done)
+        runner = self._runner
+        if runner is None or runner.is_busy:
+            runner = self._free_runner()
+        return runner.run(coroutine, on_done)
 
     def _free_runner(self) -> InlineRunner:
-        """The runner; or another one where `data` waits for its next chunk while a command is asked about."""
+        """A runner; the second one where `data` waits for its next chunk while a command is asked about."""
         if self._runner is None:
             self._runner = InlineRunner(self._loop)
-        if not self._runner.is_busy:
             return self._runner
         if self._second is None:
             self._second = InlineRunner(self._loop)
@@ -116,10 +121,9 @@ class Hooks:
         return [verdicts.get(str(recipient), replies.NO_VERDICT) for recipient in recipients]
 
 
-def _checked(name: str, made: object) -> Hook:
-    if type(made) is not CoroutineType and not isinstance(made, Coroutine):
+def _check(name: str, made: object) -> None:
+    if not isinstance(made, Coroutine):  # what an extension module makes may be one too
         raise TypeError(f"{name} of a session must be written with async def")
-    return cast("Coroutine[Any, Any, object]", made)
 
 
 def _own_methods(kind: type[Session]) -> frozenset[str]:

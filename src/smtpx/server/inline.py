@@ -66,9 +66,17 @@ class InlineRunner:
             self._hand_over(_Handed(coroutine, None, False, on_done))
             return None
         try:
-            waits_for = coroutine.send(None) if current is task else self._send_as(task, coroutine)
+            if current is task:
+                waits_for = coroutine.send(None)
+            else:
+                _enter_task(self._loop, task)
+                try:
+                    waits_for = self._context.run(coroutine.send, None)
+                finally:
+                    _leave_task(self._loop, task)
         except StopIteration as stop:
-            self._give_up_cancelled(task)
+            if task.cancelling():
+                self._task = None  # as below; this is the way most hooks go
             return Outcome(stop.value, None)
         except (KeyboardInterrupt, SystemExit):
             raise
@@ -96,13 +104,6 @@ class InlineRunner:
         carry_on.send(None)  # begun already, so that a cancel ahead of the task's first step finds somebody at home
         self._task = self._loop.create_task(carry_on, context=self._context)
         return self._task
-
-    def _send_as(self, task: "asyncio.Task[None]", coroutine: Hook) -> object:
-        _enter_task(self._loop, task)
-        try:
-            return self._context.run(coroutine.send, None)
-        finally:
-            _leave_task(self._loop, task)
 
     def _hand_over(self, handed: _Handed) -> None:
         self._handed = handed
