@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from smtpx.client.conversation import Conversation, check_idle, may_fall_back
 from smtpx.client.mail import Mail, Source, octets_of
 from smtpx.client.settings import ClientSettings
-from smtpx.errors import SMTPXError
+from smtpx.errors import SMTPXError, TransportError
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.session import Security
 from smtpx.flows.steps import Flow
@@ -17,6 +17,7 @@ from smtpx.net.deadlines import Deadline, now
 from smtpx.net.drive import arun
 from smtpx.net.targets import is_local_peer
 from smtpx.net.trace import mask_auth
+from smtpx.protocol.facts import TLSFacts
 
 if TYPE_CHECKING:
     import ssl
@@ -51,7 +52,7 @@ class AsyncLink:
         try:
             tls = None
             if settings.security is Security.IMPLICIT:
-                tls = await stream.start_tls(deadline.limit(settings.timeouts.tls))
+                tls = await _implicit_tls(stream, deadline.limit(settings.timeouts.tls))
             link = cls(Conversation(settings, stream.local, stream.peer, tls), stream)
             try:
                 await link.run(link.conversation.start(), deadline=deadline)
@@ -117,6 +118,15 @@ class AsyncLink:
         """Close without a word."""
         self.conversation.protocol.connection_closed()
         self._stream.close()
+
+
+async def _implicit_tls(stream: AsyncStream, timeout_seconds: float) -> TLSFacts:
+    """TLS from the first octet is a part of connecting."""
+    try:
+        return await stream.start_tls(timeout_seconds)
+    except TransportError as error:
+        error.stage = error.stage or "connect"
+        raise
 
 
 async def _connected(settings: ClientSettings, timeout_seconds: float) -> AsyncStream:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from smtpx.client.conversation import Conversation, check_idle, may_fall_back
 from smtpx.client.mail import Mail, Source
 from smtpx.client.settings import ClientSettings
-from smtpx.errors import SMTPXError
+from smtpx.errors import SMTPXError, TransportError
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.session import Security
 from smtpx.flows.steps import Flow
@@ -16,6 +16,7 @@ from smtpx.net.drive import run
 from smtpx.net.sockets import SocketStream, connect, dial
 from smtpx.net.targets import is_local_peer
 from smtpx.net.trace import mask_auth
+from smtpx.protocol.facts import TLSFacts
 
 if TYPE_CHECKING:
     import ssl
@@ -50,7 +51,7 @@ class Link:
         try:
             tls = None
             if settings.security is Security.IMPLICIT:
-                tls = stream.start_tls(deadline.limit(settings.timeouts.tls))
+                tls = _implicit_tls(stream, deadline.limit(settings.timeouts.tls))
             link = cls(Conversation(settings, stream.local, stream.peer, tls), stream)
             try:
                 link.run(link.conversation.start(), deadline=deadline)
@@ -114,6 +115,15 @@ class Link:
         """Close without a word."""
         self.conversation.protocol.connection_closed()
         self._stream.close()
+
+
+def _implicit_tls(stream: SocketStream, timeout_seconds: float) -> TLSFacts:
+    """TLS from the first octet is a part of connecting."""
+    try:
+        return stream.start_tls(timeout_seconds)
+    except TransportError as error:
+        error.stage = error.stage or "connect"
+        raise
 
 
 def _connected(settings: ClientSettings, timeout_seconds: float) -> SocketStream:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["ClientOptions", "ClientSettings", "Limits", "settings_for"]
 
 _PLACE = re.compile(r"(?:\[(?P<v6>[^][]+)\]|(?P<host>[^][:]+))(?::(?P<port>[0-9]{1,5}))?")
+_BAD_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _HOST = re.compile(r"[A-Za-z0-9_.\-\u00a1-\U0010ffff]+")
 
 _SCHEMES: Mapping[str, tuple[Security, Dialect, int]] = {
@@ -97,6 +98,8 @@ class ClientSettings:
     trace: Callable[[str, bytes], None] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        if self.hello_name == "":
+            raise ConfigurationError("hello_name is empty; None is for the host's own name")
         if self.timeout is not None and not self.timeout > 0:
             raise ConfigurationError("timeout must be more than 0 seconds; None is for no limit")
         if self.ssl_context is not None and self.ca_file is not None:
@@ -212,6 +215,8 @@ def _take_user(changes: dict[str, Any], user: str) -> None:
     """User and password of a URL; the password may also come as an option, so that no URL has to hold it."""
     if changes.get("auth") is not None or "username" in changes:
         raise ConfigurationError("a user name in the URL and another in the options")
+    if _BAD_PERCENT.search(user):
+        raise ConfigurationError("in a URL's user name and password a percent sign is written %25")
     name, colon, password = user.partition(":")
     changes["username"] = unquote(name)
     if colon:
