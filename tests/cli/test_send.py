@@ -430,7 +430,6 @@ def test_1_some_refused(capfd: Capture, post: Post) -> None:
         (("--url", "smtp://x", "--dsn-notify", "never,delay"), None),
         (("--url", "smtp://x", "--dsn-notify", "sometimes"), None),
         (("--url", "smtp://x", "--envid", "é"), None),
-        (("--url", "smtp+plain://x", "--ca", __file__), "--ca: this URL never uses TLS (see smtpx send --help)"),
         (("--url", "lmtp+unix:///x", "--local-address", "::1"), None),
         (("--url", "smtp://x", "--normalize-newlines"), "--normalize-newlines goes with --eml (see smtpx send --help)"),
     ],

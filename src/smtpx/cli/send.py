@@ -19,7 +19,6 @@ from smtpx.client.sync import Client
 from smtpx.errors import LocalProtocolError, RefusedError, SMTPXError
 from smtpx.extensions.dsn import ENVID, NOTIFY
 from smtpx.flows.outcome import SendResult
-from smtpx.flows.session import Security
 from smtpx.protocol.facts import TLSFacts
 from smtpx.wire.params import Param
 from smtpx.wire.reply import Reply
@@ -134,8 +133,6 @@ def _check_options(options: dict[str, Any], recipients: list[str]) -> None:
 
 
 def _check_url(settings: ClientSettings, options: dict[str, Any]) -> None:
-    if options["ca_file"] and settings.security is Security.NONE:
-        raise click.UsageError("--ca: this URL never uses TLS")
     if options["local_address"] and settings.target.unix_path is not None:
         raise click.UsageError("--local-address: this URL is that of a unix socket")
 
