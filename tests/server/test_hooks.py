@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import weakref
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -72,6 +73,27 @@ async def test_classes_are_not_kept() -> None:
 async def test_start() -> None:
     rig = Rig(Naming())
     assert (await rig.call("mail", "a", "b")).value == ok("a b")
+    rig.hooks.stop()
+
+
+class Compiled(Coroutine[Any, Any, None]):
+    """A coroutine as extension modules make them."""
+
+    def send(self, value: object) -> None:
+        raise StopIteration("compiled")
+
+    def throw(self, *args: Any) -> None: ...  # noqa: ANN401
+
+    def close(self) -> None: ...
+
+    def __await__(self) -> Any: ...  # noqa: ANN401
+
+
+async def test_a_coroutine_that_is_not_python_s_own() -> None:
+    rig = Rig(type("Fast", (Session,), {"reset": lambda self: Compiled()})())
+    started: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(lambda: started.set_result(rig.hooks.start("reset", (), print)))
+    assert await started == Outcome("compiled", None)
     rig.hooks.stop()
 
 

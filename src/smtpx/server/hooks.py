@@ -50,8 +50,7 @@ class Hooks:
         self._cancelled = None
         try:
             coroutine: Any = getattr(self._session, name)(*args)
-            kind: type[object] = type(coroutine)
-            if kind is not CoroutineType:
+            if coroutine.__class__ is not CoroutineType:
                 _check(name, coroutine)
         except Exception as error:  # a wrong signature, or no coroutine function
             return Outcome(None, error)

@@ -116,9 +116,11 @@ class InlineRunner:
     async def _carry_on(self) -> None:
         error = await _caught(_yield_once())
         me = asyncio.current_task(self._loop)
-        while self._task is me:  # else it was cancelled by somebody else, and another one has taken over
+        while (
+            self._task is me and me is not None
+        ):  # else it was cancelled by somebody else, and another one has taken over
             if self._handed is not None:
-                await self._finish(error)
+                await self._finish(me, error)
                 error = None
             elif error is not None:
                 raise error
@@ -128,18 +130,17 @@ class InlineRunner:
                 self._wake = wake = self._loop.create_future()
                 error = await _caught(wake)
 
-    async def _finish(self, error: BaseException | None) -> None:
+    async def _finish(self, me: "asyncio.Task[None]", error: BaseException | None) -> None:
         handed, self._handed, self._running = self._handed, None, True
         assert handed is not None  # noqa: S101 - only called with something in hand
         if self._cancel_first:
             self._cancel_first, error = False, asyncio.CancelledError()
         outcome = await _outcome_of(handed.coroutine, handed.waits_for, handed.started, error)
         self._running = False
-        if self._task is not None:
-            while self._cancels:
-                self._cancels -= 1
-                self._task.uncancel()
-            self._give_up_cancelled(self._task)
+        while self._cancels:
+            self._cancels -= 1
+            me.uncancel()
+        self._give_up_cancelled(me)
         handed.on_done(outcome)
 
     def _give_up_cancelled(self, task: "asyncio.Task[None]") -> None:
