@@ -1347,11 +1347,11 @@ async def read_slowly(client: RawClient, piece: int, pause: float) -> bytes:
 
 @pytest.mark.parametrize("kind", [InPlace, Waiting])
 async def test_a_slow_reader_is_served_to_the_end(kind: type[Recorder], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("smtpx.server.connection._LINGER_SECONDS", 0.1)
+    monkeypatch.setattr("smtpx.server.connection._LINGER_SECONDS", 0.5)
     session, made = recorders(kind)
     limits = ServerLimits(junk_command_limit=10**9, max_unsent_bytes=32768)
     async with (
-        running(session, limits=limits, deadlines=Deadlines(write=0.1, command=0.05)) as server,
+        running(session, limits=limits, deadlines=Deadlines(write=0.5, command=0.1)) as server,
         await RawClient.open(server, sockopts=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]) as client,
     ):
         narrow(server)
