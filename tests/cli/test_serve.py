@@ -445,3 +445,31 @@ def test_help_tells_the_defaults() -> None:
     text = " ".join(child("serve", "--help").out.split())
     assert "[default: 127.0.0.1]" in text
     assert "[default: ./Maildir]" in text
+
+
+def test_proxy_protocol_and_extensions(tmp_path: Path) -> None:
+    """The client's address of the header stands in Received; EHLO offers what was asked for."""
+    arguments = ["--proxy-protocol", "--extensions", "-CHUNKING,+RRVS"]
+    with (
+        serving(tmp_path, *arguments) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock,
+    ):
+        sock.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.2 1234 25\r\nEHLO x\r\nMAIL FROM:<a@b.example>\r\n")
+        sock.sendall(b"RCPT TO:<c@d.example>\r\nDATA\r\n")
+        out = b""
+        while b"354" not in out:
+            out += sock.recv(4096)
+        sock.sendall(b"Subject: x\r\n\r\n.\r\nQUIT\r\n")
+        while octets := sock.recv(4096):
+            out += octets
+    assert b"RRVS" in out
+    assert b"CHUNKING" not in out
+    (stored,) = server.messages
+    assert b"([192.0.2.7])" in stored
+
+
+@pytest.mark.parametrize("names", ["NONSENSE", "SIZE,+DSN"])
+def test_64_extensions_that_make_no_sense(names: str, capfd: pytest.CaptureFixture[str]) -> None:
+    outcome = run(capfd, "serve", "--extensions", names)
+    assert outcome.status == 64
+    assert "--extensions" in outcome.err

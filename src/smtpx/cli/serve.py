@@ -18,8 +18,10 @@ from smtpx.cli.log import start_logging
 from smtpx.cli.output import say
 from smtpx.cli.self_signed import make_certificate
 from smtpx.errors import ConfigurationError
+from smtpx.extensions import STANDARD, by_name
 from smtpx.net.tls import server_tls
 from smtpx.protocol.dialect import LMTP, SMTP
+from smtpx.protocol.extension import Extension
 from smtpx.protocol.limits import ServerLimits
 from smtpx.sasl import Credentials, ScramRecord
 from smtpx.server.body import Body
@@ -78,6 +80,13 @@ def _hostname(_: click.Context, __: click.Parameter, value: str | None) -> str |
     return name
 
 
+def _extensions(_: click.Context, __: click.Parameter, value: str | None) -> tuple[Extension, ...]:
+    try:
+        return STANDARD if value is None else by_name(value)
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 _positive = click.IntRange(min=1)
 
 
@@ -119,6 +128,13 @@ _positive = click.IntRange(min=1)
 )
 @click.option(
     "--bare-newline", type=click.Choice(["reject", "normalize"]), default="reject", help="CR or LF that stand alone."
+)
+@click.option("--proxy-protocol", is_flag=True, help="Every connection begins with a PROXY header, version 1 or 2.")
+@click.option(
+    "--extensions",
+    callback=_extensions,
+    metavar="NAMES",
+    help="EHLO keywords to offer, or changes: +RRVS,-CHUNKING.  [default: the standard ones]",
 )
 @click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", help="Form of the log on standard error."
@@ -175,6 +191,8 @@ def _server(options: dict[str, Any]) -> Server:
             unix=options["unix_path"],
             tls=_tls(options),
             implicit_tls=options["implicit_tls"],
+            proxy_protocol=options["proxy_protocol"],
+            extensions=options["extensions"],
             hostname=options["hostname"],
             dialect=LMTP if options["lmtp"] else SMTP,
             limits=ServerLimits(

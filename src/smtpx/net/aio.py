@@ -115,7 +115,10 @@ class Wire(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(self._buffer[:nbytes])
+        self.raw_received(bytes(self._buffer[:nbytes]))
+
+    def raw_received(self, data: bytes) -> None:
+        """Octets as they came from the socket."""
         if self._layer is None:
             self.octets_received(data)
         else:

@@ -63,6 +63,7 @@ class Connection(Wire):
         name: SocketName,
         tls: ssl.SSLContext | None,
         implicit_tls: bool,
+        early: bytes = b"",
     ) -> None:
         super().__init__()
         self._settings = settings
@@ -73,6 +74,7 @@ class Connection(Wire):
         self._owner = owner
         self._tls_context = tls
         self._implicit_tls = implicit_tls
+        self._early = early
         self.peer = session.peer = Peer(secrets.token_hex(4), name, self._core)
         self.patience = Patience(settings.deadlines, self._loop, self._expired)
         self._hooks = Hooks(session, self._loop, self.log, self.peer.id)
@@ -106,6 +108,8 @@ class Connection(Wire):
             self.start_tls()
         else:
             self._welcome()
+        if self._early:
+            self.raw_received(self._early)
 
     def octets_received(self, data: bytes) -> None:
         if self._closing:

@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -28,6 +29,7 @@ from smtpx.sasl import LOGIN, PLAIN, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ServerMe
 from smtpx.server.connection import Connection
 from smtpx.server.guard import Guard
 from smtpx.server.peer import SocketName
+from smtpx.server.proxy_header import DEFAULT_TRUSTED, ProxyError, ProxyHeader, ProxyParser, is_trusted
 from smtpx.server.session import Session
 from smtpx.server.settings import Deadlines, ShellSettings
 from smtpx.wire.reply import Reply
@@ -57,7 +59,8 @@ class Listener:
     """One place to listen: host and port (0: any free one), a unix socket's path, or a socket of your own.
 
     `tls` is the context for STARTTLS or, with `implicit_tls`, for TLS from the first octet; never share one between
-    listeners, or a session ticket of one opens the other.
+    listeners, or a session ticket of one opens the other. With `proxy_protocol` every connection begins with a PROXY
+    header of version 1 or 2 from a peer in `proxy_trusted`; who does not send one is closed without a word.
     """
 
     host: str | None = "127.0.0.1"
@@ -66,6 +69,7 @@ class Listener:
     sock: socket.socket | None = None
     tls: ssl.SSLContext | None = None
     implicit_tls: bool = False
+    proxy_protocol: bool = False
 
 
 class Server:
@@ -73,7 +77,8 @@ class Server:
 
     Args:
         session: makes a `Session` for each connection: the class, or any callable.
-        host, port, unix, tls, implicit_tls: the one listener; or give `listeners`.
+        host, port, unix, tls, implicit_tls, proxy_protocol: the one listener; or give `listeners`.
+        proxy_trusted: networks whose PROXY headers are believed; unix sockets always are.
         hostname: our name in greeting and hello; default the host's.
         dialect: `SMTP` or `LMTP`.
         limits, deadlines: see there. `timeout` sets the command deadline and caps those of AUTH and DATA.
@@ -97,6 +102,8 @@ class Server:
         unix: str | None = None,
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
+        proxy_protocol: bool = False,
+        proxy_trusted: Sequence[IPv4Network | IPv6Network] = DEFAULT_TRUSTED,
         listeners: Sequence[Listener] | None = None,
         hostname: str | None = None,
         dialect: Dialect = SMTP,
@@ -116,7 +123,10 @@ class Server:
         source_routes: Literal["ignore", "reject"] = "ignore",
         banner: str = "ready",
     ) -> None:
-        default = Listener(host=host, port=port, unix=unix, tls=tls, implicit_tls=implicit_tls)
+        default = Listener(
+            host=host, port=port, unix=unix, tls=tls, implicit_tls=implicit_tls, proxy_protocol=proxy_protocol
+        )
+        self._proxy_trusted = tuple(proxy_trusted)
         self._plans = tuple(listeners) if listeners is not None else (default,)
         self._session = session
         deadlines = deadlines or Deadlines()
@@ -234,14 +244,56 @@ class Server:
 
     def _take(self, settings: ShellSettings, plan: Listener, sock: socket.socket, name: SocketName) -> None:
         address = str(name[0]) if isinstance(name, tuple) else "unix"
-        refusal = self._guard.admit(address, local=is_local_peer(name))
+        if plan.proxy_protocol and not is_trusted(address, self._proxy_trusted):
+            _log.info("refused %s: not trusted to speak for others", endpoint_text(name))
+            sock.close()
+            return
+        refusal = self._guard.admit(address, local=plan.proxy_protocol or is_local_peer(name))
         if refusal is not None:
             _log.info("refused %s: %s", endpoint_text(name), refusal)
             _refuse(sock, plan, refusal)
             return
         sock.setblocking(False)
         admission = _Admission(self._guard, address, self.forget)
+        serving = self._serve_proxied if plan.proxy_protocol else self._attach
+        task = asyncio.get_running_loop().create_task(serving(settings, plan, sock, admission, name))
+        self._attaching.add(task)
+        task.add_done_callback(self._attaching.discard)
 
+    async def _serve_proxied(
+        self, settings: ShellSettings, plan: Listener, sock: socket.socket, admission: "_Admission", name: SocketName
+    ) -> None:
+        """Read the PROXY header, count the client instead of the balancer, and serve it."""
+        try:
+            async with asyncio.timeout(settings.deadlines.proxy_header):
+                header, early = await _read_proxy_header(sock)
+        except (ProxyError, TimeoutError, OSError) as error:
+            _log.info("closed %s: %s", endpoint_text(name), str(error) or "no PROXY header in time")
+            sock.close()
+            admission.release()
+            return
+        except BaseException:
+            sock.close()
+            admission.release()
+            raise
+        if header.source is not None:
+            name = header.source
+            refusal = admission.move(name[0], local=is_local_peer(name))
+            if refusal is not None:
+                _log.info("refused %s: %s", endpoint_text(name), refusal)
+                _refuse(sock, plan, refusal)
+                return
+        await self._attach(settings, plan, sock, admission, name, early)
+
+    async def _attach(
+        self,
+        settings: ShellSettings,
+        plan: Listener,
+        sock: socket.socket,
+        admission: "_Admission",
+        name: SocketName,
+        early: bytes = b"",
+    ) -> None:
         def make() -> Connection:
             connection = Connection(
                 settings,
@@ -251,18 +303,12 @@ class Server:
                 name=name,
                 tls=plan.tls,
                 implicit_tls=plan.implicit_tls,
+                early=early,
             )
             self._connections.add(connection)
             self._empty.clear()
             return connection
 
-        task = asyncio.get_running_loop().create_task(self._attach(make, sock, plan, admission))
-        self._attaching.add(task)
-        task.add_done_callback(self._attaching.discard)
-
-    async def _attach(
-        self, make: Callable[[], Connection], sock: socket.socket, plan: Listener, admission: "_Admission"
-    ) -> None:
         try:
             _, connection = await asyncio.get_running_loop().connect_accepted_socket(make, sock)
         except Exception:  # the session could not be made
@@ -358,10 +404,26 @@ class _Admission:
         self._forget(connection)
         self.release()
 
+    def move(self, address: str, *, local: bool) -> Reply | None:
+        """Count another address in place of the first; or the reply that refuses it, and nothing is counted."""
+        self._guard.release(self._address)
+        refusal = self._guard.admit(address, local=local)
+        self._address = address
+        self._is_released = refusal is not None
+        return refusal
+
     def release(self) -> None:
         if not self._is_released:
             self._is_released = True
             self._guard.release(self._address)
+
+
+async def _read_proxy_header(sock: socket.socket) -> tuple[ProxyHeader, bytes]:
+    loop, parser = asyncio.get_running_loop(), ProxyParser()
+    while octets := await loop.sock_recv(sock, 4096):
+        if (found := parser.feed(octets)) is not None:
+            return found
+    raise ProxyError("the connection ended in the PROXY header")
 
 
 def _served(mechanisms: Sequence[ServerMechanism], session: Callable[[], Session]) -> tuple[ServerMechanism, ...]:

@@ -21,6 +21,7 @@ class Deadlines:
     data: float = 180.0
     min_data_rate: float = 500.0
     tls_handshake: float = 60.0
+    proxy_header: float = 5.0
     handler: float = 60.0
     final: float = 300.0  # storing the message; clients wait ten minutes
     write: float = 60.0
