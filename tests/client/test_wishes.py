@@ -71,7 +71,13 @@ def test_c16_c17_c18_the_other_extensions() -> None:
         smtpx.Client(server.url) as client,
     ):
         client.send(
-            BODY, sender=FROM, recipients=[TO], by=Deadline(100, returns=True, trace=True), mt_priority=6, rrvs=when, hold_for=60
+            BODY,
+            sender=FROM,
+            recipients=[TO],
+            by=Deadline(100, returns=True, trace=True),
+            mt_priority=6,
+            rrvs=when,
+            hold_for=60,
         )
     assert kind.seen[0].startswith("MAIL SIZE=21")
     assert {"BY=100;RT", "MT-PRIORITY=6", "HOLDFOR=60"} <= set(kind.seen[0].split())
