@@ -148,3 +148,21 @@ async def test_async_iterator() -> None:
     assert [piece async for piece in pieces] == [b"a\r\n", b"b\r\n"]
     assert Source([b"x"]).async_chunks() is None
     assert list(Source([b"x", bytearray(b"y")]).chunks()) == [b"x", b"y"]
+
+
+def test_who_says_sender_and_recipients_has_the_last_word() -> None:
+    mail = Mail(letter(), "y@x.example", "z@x.example")
+    assert (str(mail.envelope.sender), list(map(str, mail.envelope.recipients))) == ("y@x.example", ["z@x.example"])
+
+
+@pytest.mark.parametrize(("sender", "recipients"), [(None, "b@x"), ("a@x", None), (None, None)])
+def test_octets_do_not_tell_the_envelope(sender: str | None, recipients: str | None) -> None:
+    with pytest.raises(LocalProtocolError, match="octets don't tell") as caught:
+        Mail(b"x\r\n", sender, recipients)
+    assert caught.value.stage == "mail"
+
+
+def test_a_second_attempt_goes_on_where_the_first_one_stopped() -> None:
+    source = Source([b"x", b"y"])
+    assert next(source.chunks()) == b"x"
+    assert list(source.chunks()) == [b"y"]

@@ -8,6 +8,7 @@ from smtpx.errors import (
     PermanentRefusal,
     RemoteProtocolError,
     TemporaryRefusal,
+    UnsupportedError,
 )
 from smtpx.flows.content import Content
 from smtpx.protocol.dialect import LMTP
@@ -270,3 +271,22 @@ def test_server_refuses_and_closes_in_the_middle_of_chunks() -> None:
     text = go + "C: BDAT 3\nC: a\nLOST\nP: 250 ok\nP: 552 large\nCLOSE"
     error = deliver(text, offers=BOTH, to=ABC[:1], content=Content(None), chunks=chunks, then_clean=False)
     assert isinstance(error, PermanentRefusal)
+
+
+def test_lost_behind_the_final_dot_may_have_been_delivered() -> None:
+    text = ONE + "C: DATA\n" + ONE_OK + "S: 354 go\n" + WIRE + "EOF"
+    error = deliver(text, offers=PIPE, to=ABC[:1], then_clean=False)
+    assert isinstance(error, ConnectionLost)
+    assert error.stage == "final"
+    assert codes(error.result) == ({"a": 250}, {})
+
+
+def test_h098_eight_bits_that_show_late_do_not_get_out() -> None:
+    text = ONE + "C: DATA\n" + ONE_OK + "S: 354 go\nC: Subject: x\nCLOSE"
+    chunks = [b"Subject: x\r\n", b"\r\n", "ü\r\n".encode()]
+    limits = ClientLimits(chunk_bytes=2)
+    error = deliver(
+        text, offers=PIPE, to=ABC[:1], content=Content(None), chunks=chunks, limits=limits, then_clean=False
+    )
+    assert isinstance(error, UnsupportedError)
+    assert (error.keyword, error.stage) == ("8BITMIME", "body")

@@ -69,3 +69,38 @@ def test_tally_keeps_the_callers_order() -> None:
     assert tally.is_hopeless
     assert list(tally.result(None, None).refused) == ["c", "a", "b"]
     assert tally.refused["a"].stage == "data"
+
+
+def test_p23_verdicts_of_lmtp_go_by_position() -> None:
+    tally = Tally(["a", "b", "c"])
+    for address in ("a", "b", "c"):
+        tally.take(address, OK)
+    no = Answer(Owed("DATA", "DATA"), NO)
+    fine = Reply(250, None, ("fine",))
+    tally.take_verdicts([Answer(Owed("DATA", "DATA"), fine), no])
+    result = tally.result(fine, None)
+    assert result.accepted == {"a": fine}
+    assert list(result.refused) == ["b"]  # what became of c nobody knows
+    assert (result.refused["b"].stage, result.refused["b"].recipient) == ("final", "b")
+    assert result.verdicts == (("a", fine), ("b", NO))
+
+
+@pytest.mark.parametrize("positive_first", [True, False])
+def test_of_two_verdicts_on_one_recipient_the_positive_counts(positive_first: bool) -> None:
+    tally = Tally(["a", "a"])
+    for _ in range(2):
+        tally.take("a", OK)
+    answers = [Answer(Owed("DATA", "DATA"), reply) for reply in (OK, NO)]
+    tally.take_verdicts(answers if positive_first else reversed(answers))
+    result = tally.result(OK, None)
+    assert (list(result.accepted), list(result.refused)) == (["a"], [])
+    assert len(result.verdicts) == 2
+
+
+def test_a_message_that_did_not_get_out_was_accepted_for_nobody() -> None:
+    tally = Tally(["a", "b"])
+    tally.take("a", OK)
+    tally.refused["b"] = refusal(NO, "b")
+    tally.forget_accepted()
+    result = tally.result(None, None)
+    assert (dict(result.accepted), list(result.refused)) == ({}, ["b"])

@@ -9,8 +9,9 @@ from smtpx.errors import (
     LocalProtocolError,
     UnsupportedError,
 )
-from smtpx.extensions import STANDARD
+from smtpx.extensions import DSN, STANDARD
 from smtpx.flows.content import Content
+from smtpx.flows.plan import check_content, plan_for
 from smtpx.flows.transaction import Envelope, Transaction, TransactionOptions
 from smtpx.protocol.extension import Extension, ExtensionSet, MailFacts
 from smtpx.protocol.facts import TLSFacts
@@ -24,6 +25,7 @@ from tests.flows.cases import (
     WIRE,
     codes,
     deliver,
+    mailboxes,
     ready,
 )
 
@@ -132,3 +134,34 @@ def test_extensions_see_what_the_mail_goes_through(offers: str, wanted: bool) ->
     transaction = Transaction(protocol, Envelope(NULL_SENDER, (Mailbox.parse("a@x.example"),)), options)
     next(transaction.deliver(Content.of(BODY)))
     assert look.seen == [(wanted and offers == "CHUNKING", tls)]
+
+
+@pytest.mark.parametrize(
+    ("uses_utf8", "wanted", "fits"), [(False, None, False), (True, None, True), (False, False, True)]
+)
+def test_content_that_came_behind_mail_fits_what_mail_said(uses_utf8: bool, wanted: bool | None, fits: bool) -> None:
+    envelope = Envelope(NULL_SENDER, mailboxes(*ABC[:1]))
+    options = TransactionOptions(extensions=ExtensionSet(STANDARD), smtputf8=wanted)
+    content = Content(b"", 0, False, utf8_header=True)
+    capabilities = ready("SMTPUTF8").capabilities
+    if fits:
+        check_content(envelope, content, options, capabilities, uses_utf8=uses_utf8)
+        return
+    with pytest.raises(UnsupportedError, match="without SMTPUTF8") as caught:
+        check_content(envelope, content, options, capabilities, uses_utf8=uses_utf8)
+    assert (caught.value.keyword, caught.value.stage) == ("SMTPUTF8", "data")
+
+
+@pytest.mark.parametrize(("offers", "dropped", "words"), [("", ("DSN",), ""), ("DSN", (), " NOTIFY=NEVER")])
+def test_wishes_the_server_does_not_know_are_dropped(offers: str, dropped: tuple[str, ...], words: str) -> None:
+    to = mailboxes(*ABC[:2])
+    wishes: dict[str, dict[str, Any]] = {"a@x.example": {"notify": "never"}}
+    envelope = Envelope(NULL_SENDER, to, {"ret": "hdrs"}, wishes)
+    options = TransactionOptions(extensions=ExtensionSet([DSN()]), drop_unsupported=True)
+    plan = plan_for(envelope, to, Content.of(BODY), options, ready(offers).capabilities)
+    assert plan.dropped == dropped
+    assert [line.argument for line in plan.lines] == [
+        "FROM:<>" + (" RET=HDRS" if words else ""),
+        f"TO:<a@x.example>{words}",
+        "TO:<b@x.example>",
+    ]

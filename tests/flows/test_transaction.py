@@ -17,6 +17,7 @@ from smtpx.errors import (
 )
 from smtpx.flows.content import Content
 from smtpx.flows.transaction import Transaction
+from smtpx.protocol.dialect import LMTP
 from smtpx.protocol.limits import ClientLimits
 from tests.flows.cases import (
     ABC,
@@ -421,3 +422,27 @@ def test_adopted_recipients() -> None:
     transaction = case.start(ABC[:1])
     transaction.adopt([("a@x.example", reply.reply)], uses_utf8=False)
     assert case.flow(transaction.send(Content.of(BODY)), "C: DATA\nS: 354 go\n" + WIRE + "S: 250 ok").accepted
+
+
+# All in one write, and LMTP -------------------------------------------------------------------------------------------
+
+
+def test_small_content_goes_with_its_envelope() -> None:
+    text = GROUP + BDAT + "S: 250 ok\nS: 250 a\nS: 550 b\nS: 250 c\nS: 250 queued"
+    case = Case(BOTH)
+    result = case.flow(case.start().deliver(Content.of(BODY)), text)
+    assert codes(result) == ({"a": 250, "c": 250}, {"b": 550})
+    assert (result.used_chunking, len(case.writes)) == (True, 1)
+    assert case.transaction.committed
+
+
+@pytest.mark.parametrize("answer", ["503 nobody", "250 what"])
+def test_content_that_went_with_its_envelope_to_nobody_is_reset(answer: str) -> None:
+    text = GROUP + BDAT + f"S: 250 ok\nS: 550 a\nS: 550 b\nS: 450 c\nS: {answer}\nC: RSET\nS: 250 ok"
+    assert codes(deliver(text, offers=BOTH).result) == ({}, {"a": 550, "b": 550, "c": 450})
+
+
+def test_lmtp_354_for_nobody_is_closed() -> None:
+    text = ONE + "C: DATA\nS: 250 ok\nS: 550 a\nS: 354 go\nCLOSE"
+    error = deliver(text, offers=PIPE, to=ABC[:1], dialect=LMTP, then_clean=False)
+    assert codes(error.result) == ({}, {"a": 550})

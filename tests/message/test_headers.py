@@ -113,3 +113,8 @@ def test_check_value_takes_tabs_and_names_the_field() -> None:
     check_value("a\tb", "Subject")
     with pytest.raises(ValueError, match=r"^Subject: .*\\x0d"):
         check_value("a\rb", "Subject")
+
+
+def test_a_local_part_keeps_the_quotes_it_needs() -> None:
+    octets = out(message(To='"a..b"@x.example, Jane <"c d"@x.example>'))
+    assert b'To: "a..b"@x.example,\r\n Jane <"c d"@x.example>\r\n' in octets

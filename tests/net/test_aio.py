@@ -313,6 +313,16 @@ def test_wire_of_a_server(certificates: Certificates) -> None:
     assert transport.closed
 
 
+def test_a_wire_ends_in_clear_and_within_a_handshake_without_a_word(certificates: Certificates) -> None:
+    for with_tls in (False, True):
+        wire, transport = Wire(), Transport()
+        wire.connection_made(transport)
+        if with_tls:
+            wire.begin_tls(certificates.server, server_side=True)
+        wire.end()
+        assert (transport.written, transport.closed, wire.has_tls) == (b"", True, with_tls)
+
+
 def test_connect_errors() -> None:
     async def main() -> None:
         def context() -> ssl.SSLContext:

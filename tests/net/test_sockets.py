@@ -6,13 +6,14 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from smtpx.errors import ConnectError, ConnectionLost, DeadlineError, TLSError
+from smtpx.errors import ConfigurationError, ConnectError, ConnectionLost, DeadlineError, TLSError
 from smtpx.net import sockets
-from smtpx.net.sockets import SocketStream, connect
+from smtpx.net.sockets import SocketStream, connect, dial
 from smtpx.net.targets import Target
 from smtpx.net.tls import client_context
 from tests.client.conftest import Certificates, certificates_for
@@ -218,3 +219,52 @@ def test_no_unix_sockets_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "_AF_UNIX", None)
     with pytest.raises(ConnectError, match="no unix sockets"):
         connect(Target(unix_path="/x"), 5)
+
+
+def test_unix_socket(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with pytest.raises(ConnectError, match=r"can't connect to .*/s: "):
+        connect(Target(unix_path=path), 1)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        with connect(Target(unix_path=path, local_address="127.0.0.1"), 1) as sock:
+            assert sock.getpeername() == path
+
+
+@pytest.mark.parametrize(
+    "error", [socket.gaierror(socket.EAI_NONAME, "not known"), UnicodeError("label too long"), OSError("broken")]
+)
+def test_a_name_that_is_not_found(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(ConnectError, match=r"can't find mail\.example: (not known|label too long|broken)") as caught:
+        connect(Target("mail.example", 25), 1)
+    assert (caught.value.stage, caught.value.__cause__) == ("connect", error)
+
+
+def test_own_dialler() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert dial(lambda *_: ours, Target("h", 25), 1) is ours
+
+
+def test_an_own_dialler_that_fails() -> None:
+    refusal = ConnectError("no way", stage="connect")
+    for error, text in ((OSError("no route"), "can't connect to h:25: no route"), (refusal, "no way")):
+
+        def fail(*_: object, error: OSError = error) -> NoReturn:
+            raise error
+
+        with pytest.raises(ConnectError) as caught:
+            dial(fail, Target("h", 25), 1)
+        assert text in str(caught.value)
+
+
+def test_an_own_dialler_that_did_not_connect() -> None:
+    sock = socket.socket()
+    with pytest.raises(ConfigurationError, match="not connected"):
+        dial(lambda *_: sock, Target("h", 25), 1)
+    assert sock.fileno() == -1
