@@ -73,10 +73,11 @@ def _parse_orcpt(value: str | None) -> OriginalRecipient:
         raise WireError(Fault.ARGUMENT, f"ORCPT is type;address, at most {_MAX_ORCPT_BYTES} octets")
     if kind.upper() == "UTF-8":
         return OriginalRecipient("UTF-8", _decode_utf8(text), not text.isascii())
-    address = decode_xtext(text)
+    address = decode_xtext(text, utf8=True)
     if kind.upper() == "RFC822" and not address.isprintable():
-        raise WireError(Fault.ARGUMENT, "an rfc822 address is printable ASCII")
-    return OriginalRecipient(kind.upper(), address)
+        raise WireError(Fault.ARGUMENT, "an rfc822 address is printable")
+    # RFC 6533 would have a non-ASCII address in the type utf-8; Postfix writes it as xtext of rfc822.
+    return OriginalRecipient(kind.upper(), address, not address.isascii())
 
 
 def _decode_utf8(text: str) -> str:
@@ -86,10 +87,10 @@ def _decode_utf8(text: str) -> str:
 
 
 def _write_orcpt(value: OriginalRecipient) -> str:
-    if value.kind.upper() != "UTF-8":
+    if value.kind.upper() != "UTF-8" and value.address.isascii():
         return f"{value.kind};{encode_xtext(value.address)}"
     to_embed = _TO_EMBED if value.is_raw else _TO_EMBED_IN_ASCII
-    return f"{value.kind};{to_embed.sub(_embed, value.address)}"
+    return f"UTF-8;{to_embed.sub(_embed, value.address)}"
 
 
 def _embed(match: re.Match[str]) -> str:

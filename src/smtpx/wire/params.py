@@ -130,8 +130,11 @@ def encode_xtext(text: str) -> str:
     return _XCHAR_OUT.sub(lambda m: b"+%02X" % m.group()[0], text.encode()).decode()
 
 
-def decode_xtext(text: str) -> str:
+def decode_xtext(text: str, *, utf8: bool = False) -> str:
     """The text that xtext stands for.
+
+    Args:
+        utf8: octets above 0x7F are UTF-8, as Postfix writes them, instead of an error.
 
     Raises:
         WireError: for a `+` without two upper-case hex digits, a forbidden character, or a result above 0x7F.
@@ -139,6 +142,11 @@ def decode_xtext(text: str) -> str:
     if _XTEXT.fullmatch(text) is None:
         raise WireError(Fault.ARGUMENT, f"not xtext: {escape(text)}")
     decoded = _HEXCHAR.sub(lambda m: chr(int(m[1], 16)), text)
-    if not decoded.isascii():
-        raise WireError(Fault.ARGUMENT, "xtext of a character above 0x7F")
-    return decoded
+    if decoded.isascii():
+        return decoded
+    try:
+        if utf8:
+            return decoded.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        pass
+    raise WireError(Fault.ARGUMENT, "xtext of a character above 0x7F")
