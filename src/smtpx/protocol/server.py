@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from smtpx.protocol import commands, replies
+from smtpx.protocol.authentication import Authentication, NextStep, Verdict
 from smtpx.protocol.body import Intake
 from smtpx.protocol.events import (
     AbortCause,
@@ -36,17 +37,7 @@ from smtpx.protocol.events import (
 from smtpx.protocol.facts import ServerFacts, TLSFacts
 from smtpx.protocol.phases import Phase, after, allows
 from smtpx.protocol.settings import ServerSettings
-from smtpx.sasl import (
-    Challenge,
-    Credentials,
-    Lookup,
-    ProofError,
-    SASLError,
-    ScramRecord,
-    Secret,
-    ServerExchange,
-    ServerMechanism,
-)
+from smtpx.sasl import Challenge, Credentials, Lookup, ScramRecord, Secret
 from smtpx.wire.address import Mailbox
 from smtpx.wire.commands import Chunk, is_foreign, parse_command
 from smtpx.wire.lines import Lines
@@ -100,10 +91,8 @@ class ServerProtocol:
         self._chunk = Chunk(0, False)
         self._chunk_left = 0
         self._chunk_reply: Reply | None = None
-        self._exchange: ServerExchange | None = None
-        self._mechanism: ServerMechanism | None = None
+        self._auth = Authentication(limits.max_auth_line_bytes, self._proof_was_wrong)
         self._record: ScramRecord | Secret | None = None
-        self._auth_refusal: Reply | None = None  # decided, but the mechanism has a challenge before it
         self._errors = 0
         self._junk = 0
         self._overshoot = 0
@@ -342,14 +331,7 @@ class ServerProtocol:
         elif not found.fits(context := self.settings.exchange_context(self.facts)):
             self.reply(replies.UNKNOWN_MECHANISM)
         else:
-            self._mechanism, self._exchange = found, found.start(context)
-            if initial is None:
-                self._proceed("AUTH", None)
-            elif not found.accepts_initial:
-                self._fail_auth(replies.SERVER_SPEAKS_FIRST)
-            else:
-                next(self._exchange)
-                self._respond("AUTH", "" if initial == "=" else initial)
+            self._authenticate("AUTH", self._auth.start(found, context, initial))
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -402,7 +384,7 @@ class ServerProtocol:
         if error.fault in _CLOSING_FAULTS:
             self.close(replies.LINE_TOO_LONG if error.fault is Fault.LINE_ENDLESS else replies.BAD_NEWLINE, str(error))
         elif self.phase is Phase.AUTH:
-            self._fail_auth(replies.AUTH_LINE_TOO_LONG, "AUTH RESPONSE")
+            self._authenticate("AUTH RESPONSE", self._auth.give_up(replies.AUTH_LINE_TOO_LONG))
         else:
             self.reply(replies.LINE_TOO_LONG)
 
@@ -478,10 +460,8 @@ class ServerProtocol:
             return True
         if raw is None:
             return False
-        if raw == b"*":
-            self._fail_auth(replies.CANCELLED, "AUTH RESPONSE")
-        else:
-            self._respond("AUTH RESPONSE", raw.decode("latin-1"))
+        step = self._auth.give_up(replies.CANCELLED) if raw == b"*" else self._auth.respond(raw.decode("latin-1"))
+        self._authenticate("AUTH RESPONSE", step)
         return True
 
     # Messages --------------------------------------------------------------------------------------------------------
@@ -574,97 +554,46 @@ class ServerProtocol:
 
     # AUTH and TLS ----------------------------------------------------------------------------------------------------
 
-    def _challenge(self, command: str, challenge: Challenge) -> None:
-        self._finish(command, Reply(334, None, (binascii.b2a_base64(challenge.data, newline=False).decode(),)))
-        self._read = self._read_auth
-
-    def _respond(self, command: str, text: str) -> None:
-        if self._auth_refusal is not None:  # whatever it says
-            self._fail_auth(self._auth_refusal, command)
-            return
-        if len(text) > self.settings.limits.max_auth_line_bytes:
-            self._fail_auth(replies.AUTH_LINE_TOO_LONG, command)
-            return
-        try:
-            response = binascii.a2b_base64(text.encode("latin-1"), strict_mode=True)
-        except ValueError:
-            self._fail_auth(replies.NOT_BASE64, command)
-            return
-        self._proceed(command, response)
-
-    def _proceed(self, command: str, value: bytes | ScramRecord | Secret | None) -> None:
-        """Let the mechanism take a response or a record, and do what it says next."""
-        exchange, mechanism = self._exchange, self._mechanism
-        assert exchange is not None and mechanism is not None  # noqa: PT018, S101 - set by start_auth
-        try:
-            step = exchange.send(value)
-        except ProofError as error:
-            self._events.append(AuthFailed(mechanism.name, error.username))
-            self._refuse_auth(command, mechanism, replies.BAD_CREDENTIALS)
-        except SASLError:
-            self._fail_auth(replies.BAD_AUTH_MESSAGE, command)
-        except StopIteration as stop:
-            credentials: Credentials = stop.value
-            self.ask(AuthAsked(credentials), lambda reply: self._judge(command, mechanism, credentials, reply))
+    def _authenticate(self, command: str, step: NextStep) -> None:
+        """Do what the exchange says next."""
+        if isinstance(step, Challenge):
+            self._finish(command, Reply(334, None, (binascii.b2a_base64(step.data, newline=False).decode(),)))
+            self._read = self._read_auth
+        elif isinstance(step, Lookup):
+            self.ask(LookupAsked(step.kind, step.username), lambda reply: self._looked_up(command, reply))
+        elif isinstance(step, Credentials):
+            self.ask(AuthAsked(step), lambda reply: self._judge(command, step, reply or replies.BAD_CREDENTIALS))
         else:
-            if isinstance(step, Lookup):
-                self.ask(LookupAsked(step.kind, step.username), lambda reply: self._looked_up(command, reply))
-            else:
-                self._challenge(command, step)
+            self._end_auth(command, step)
 
-    def _looked_up(self, command: str, reply: Reply | None) -> None:
+    def _proof_was_wrong(self, mechanism: str, username: str) -> None:
+        self._events.append(AuthFailed(mechanism, username))
+
+    def _looked_up(self, command: str, refusal: Reply | None) -> None:
         record, self._record = self._record, None
-        mechanism = self._mechanism
-        if reply is None or mechanism is None:
-            self._proceed(command, record)
-        elif reply.code >= 500:
-            self._refuse_auth(command, mechanism, reply)
-        else:
-            self._fail_auth(reply, command)
+        self._authenticate(command, self._auth.looked_up(record, refusal))
 
-    def _judge(self, command: str, mechanism: ServerMechanism, credentials: Credentials, reply: Reply | None) -> None:
-        reply = reply or replies.BAD_CREDENTIALS
-        if reply.code >= 500:
-            self._refuse_auth(command, mechanism, reply)
-            return
+    def _judge(self, command: str, credentials: Credentials, reply: Reply) -> None:
         if reply.code < 300:
             self.facts.identity = credentials.authorization_id or credentials.username
-        self._end_auth(command, reply)
+        self._authenticate(command, self._auth.judged(reply))
 
-    def _refuse_auth(self, command: str, mechanism: ServerMechanism, reply: Reply) -> None:
-        if mechanism.refusal:
-            self._auth_refusal = reply
-            self._challenge(command, Challenge(mechanism.refusal))
-        else:
-            self._end_auth(command, reply)
-
-    def _end_auth(self, command: str, reply: Reply) -> None:
-        """The verdict: failures are counted, and answered later each time."""
-        self._exchange = self._mechanism = self._auth_refusal = None
+    def _end_auth(self, command: str, verdict: Verdict) -> None:
+        """Guesses are counted, and answered later each time."""
+        reply, limits = verdict.reply, self.settings.limits
         self._read = self._read_command
-        limits = self.settings.limits
-        if reply.code >= 500:
-            self._auth_failures += 1
-            self._errors += 1
-            if self._auth_failures >= limits.max_auth_failures:
-                self.close(replies.TOO_MANY_AUTH_FAILURES, "too many authentication failures")
-                return
-            if reply.close:
-                self.close(reply, f"{reply.code} answered")
-                return
+        if not verdict.is_judgement or reply.code < 500:
+            self._finish(command, reply)
+            return
+        self._auth_failures += 1
+        self._errors += 1
+        if self._auth_failures >= limits.max_auth_failures:
+            self.close(replies.TOO_MANY_AUTH_FAILURES, "too many authentication failures")
+        elif reply.close:
+            self.close(reply, f"{reply.code} answered")
+        else:
             self.phase = after(self.phase, command, reply.code)
             self._pause(limits.auth_failure_delay_seconds * self._auth_failures, reply)
-            return
-        self._finish(command, reply)
-
-    def _fail_auth(self, reply: Reply, command: str = "AUTH") -> None:
-        """Give the exchange up before there is a verdict; if there is one, it stands."""
-        if self._auth_refusal is not None:
-            self._end_auth(command, self._auth_refusal)
-            return
-        self._exchange = self._mechanism = None
-        self._read = self._read_command
-        self._finish(command, reply)
 
     def _ask_tls(self) -> None:
         self.ask(StartTLSAsked(), self._answer_tls)
