@@ -8,17 +8,26 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from smtpx.client.aio import AsyncClient
+from smtpx.client.link import Link
+from smtpx.client.mail import Mail
 from smtpx.client.settings import Limits
-from smtpx.client.sync import Client, send
-from smtpx.errors import DeadlineError, LocalProtocolError
+from smtpx.client.sync import Client, Connection, send
+from smtpx.errors import DeadlineError, LocalProtocolError, PermanentRefusal, UnsupportedError
+from smtpx.flows.session import Security
 from smtpx.flows.steps import Timeouts
+from smtpx.sasl import Password
+from tests.client.conftest import Certificates
+from tests.client.dialogues import BODY as MESSAGE_OCTETS
+from tests.client.dialogues import BODY_WIRE, FROM, LOCK, MESSAGE, QUIT, START, TO, url
 from tests.peers import Colour, ScriptedServer
 
 BODY = b"Subject: hi\r\n\r\nhi\r\n"
+EHLO = "C: EHLO me\n"
 HEAVY = "asyncio ssl email idna logging"
 
 
@@ -186,3 +195,116 @@ def test_clients_say_what_they_are_made_of() -> None:
     for cls in (Client, AsyncClient):
         assert cls("smtp://h").settings.target.host == "h"
         assert not cls("smtp://h").is_closed
+
+
+# Step by step ---------------------------------------------------------------------------------------------------------
+
+
+def test_step_by_step(certificates: Certificates) -> None:
+    script = f"{EHLO}S: 250-x\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nTLS\n{EHLO}S: 250-x\nS: 250 AUTH PLAIN\n"
+    script = "S: 220 x\n" + script + "C: AUTH PLAIN AHUAcA==\nS: 235 in\n"
+    script += f"C: MAIL FROM:<{FROM}>\nS: 250 m\nC: RCPT TO:<{TO}>\nS: 250 r\nC: DATA\nS: 354 go\n{BODY_WIRE}S: 250 d\n"
+    script += f"C: VRFY {TO}\nS: 252 v\nC: XTAGS a\nS: 250 x\nC: NOOP\nS: 250 n\nC: RSET\nS: 250 z\n{QUIT}"
+    options: dict[str, Any] = {"security": Security.NONE, "ca_file": certificates.ca_file}
+    with (
+        ScriptedServer(script, tls=certificates.server) as server,
+        Connection.open(url(server), **options) as connection,
+    ):
+        assert connection.is_open
+        assert connection.peer.endswith(f":{server.port}")
+        assert connection.tls is None
+        assert connection.start_tls() == connection.tls
+        assert connection.auth(Password("u", "p"), mechanisms=["PLAIN"]).text == "in"
+        assert connection.capabilities["AUTH"] == "PLAIN"
+        assert connection.hello_reply is not None
+        assert connection.hello_reply.code == 250
+        assert connection.mail(FROM).text == "m"
+        assert connection.rcpt(TO).text == "r"
+        assert connection.data(MESSAGE_OCTETS).text == "d"
+        assert connection.verify(TO).code == 252
+        assert connection.command("XTAGS", "a").text == "x"
+        assert connection.noop().text == "n"
+        assert connection.reset().text == "z"
+
+
+def test_a_connection_sends_messages() -> None:
+    with ScriptedServer(START + MESSAGE) as server:
+        connection = Connection.open(url(server))
+        assert connection.send(MESSAGE_OCTETS, sender=FROM, recipients=TO).accepted
+        connection.close()
+        assert not connection.is_open
+
+
+def test_an_error_within_the_block_closes_without_a_word() -> None:
+    with ScriptedServer(LOCK) as server:
+        with pytest.raises(KeyError), Connection.open(url(server)) as connection:
+            raise KeyError
+        assert not connection.is_open
+
+
+GROUP = f"C: MAIL FROM:<{FROM}>\nC: RCPT TO:<{TO}>\nC: RCPT TO:<c@y.example>\nS: 250 m\nS: 250 r\nS: 550 no\n"
+
+
+def test_an_open_transaction() -> None:
+    script = START + GROUP + f"C: DATA\nS: 354 go\n{BODY_WIRE}S: 250 done\n" + GROUP + "C: RSET\nS: 250 ok\n" + QUIT
+    to = [TO, "c@y.example"]
+    with ScriptedServer(script) as server, Connection.open(url(server)) as connection:
+        with connection.transaction(FROM, to) as transaction:
+            assert (list(transaction.accepted), list(transaction.refused)) == ([TO], ["c@y.example"])
+            result = transaction.send(MESSAGE_OCTETS)
+            assert result.reply is not None
+            assert result.reply.text == "done"
+            with pytest.raises(LocalProtocolError, match="over"):
+                transaction.send(MESSAGE_OCTETS)
+        with pytest.raises(KeyError), connection.transaction(FROM, to):
+            raise KeyError  # given up: the connection goes on
+        assert connection.is_open
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_transaction_that_is_interrupted(sent: bool) -> None:
+    script = START + GROUP + (f"C: DATA\nS: 354 go\n{BODY_WIRE}S: 250 done\n" + QUIT if sent else "")
+    with ScriptedServer(script) as server:
+        connection = Connection.open(url(server))
+        transaction = connection.transaction(FROM, [TO, "c@y.example"])
+        if sent:
+            transaction.send(MESSAGE_OCTETS)
+        with pytest.raises(SystemExit), transaction:
+            raise SystemExit
+        assert connection.is_open is sent  # nothing is waited for; but a message that is over concerns nobody
+        connection.quit()
+
+
+# The pool -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_connection_that_died_is_replaced() -> None:
+    ends = START + MESSAGE + "EOF"
+    with ScriptedServer(ends, ends, START + MESSAGE + QUIT) as server, Client(url(server)) as client:
+        links = [client._acquire() for _ in range(2)]
+        for link in links:
+            link.send(Mail(MESSAGE_OCTETS, FROM, [TO]), {}, strict=False, smtputf8=None)
+            client._release(link)
+            wait_for_end(link)
+        assert client.send(MESSAGE_OCTETS, sender=FROM, recipients=TO).accepted
+        assert server.connections == 3  # the other one, as old, was not even tried
+
+
+def wait_for_end(link: Link) -> None:
+    deadline = time.monotonic() + 10
+    while link._stream.poll() != b"" and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def test_an_error_is_raised_and_its_connection_gone() -> None:
+    with (
+        ScriptedServer("S: 554 no", START + "C: QUIT\n", tolerant=True) as server,
+        Client(url(server), max_connections=1) as client,
+    ):
+        with pytest.raises(PermanentRefusal):
+            client.send(MESSAGE_OCTETS, sender=FROM, recipients=TO)
+        with pytest.raises(UnsupportedError):
+            client.send(MESSAGE_OCTETS * 100, sender=FROM, recipients=TO)
+        assert client._policy.open_connections == 1  # the second one, which is idle now
+        for link in client._policy.drain():
+            link.leave()
