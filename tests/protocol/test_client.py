@@ -323,3 +323,15 @@ def test_connection_closed() -> None:
     protocol.connection_closed()
     with pytest.raises(LocalProtocolError):
         protocol.command("NOOP")
+
+
+def test_h057_f_replies_that_end_in_lf_alone_are_taken_only_where_it_was_asked_for() -> None:
+    strict = ClientProtocol()
+    strict.receive_data(b"220 x\n")
+    with pytest.raises(RemoteProtocolError):
+        strict.next_answer()
+    lenient = ClientProtocol(limits=ClientLimits(lenient_replies=True))
+    lenient.receive_data(b"220-x\n220 y\r\n")
+    answer = lenient.next_answer()
+    assert answer is not None
+    assert answer.reply.lines == ("x", "y")

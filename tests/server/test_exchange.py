@@ -324,7 +324,7 @@ async def test_a_message_nobody_waits_for_any_more() -> None:
         assert rig.lines[-1] == "INFO client gone before reply"
         assert len(rig.answers) == (gone == "has_peer")
         await rig.handle(ABORTED)  # what a protocol says that was closed underneath
-        assert rig.lines[-1] == "INFO message given up after 7 octets: connection lost"
+        assert rig.lines[-1] == "INFO connection lost in DATA after 7 octets: nothing is stored"
 
 
 @pytest.mark.parametrize(
@@ -379,5 +379,5 @@ async def test_an_error_is_logged_once_whatever_becomes_of_the_message() -> None
 async def test_a_message_that_is_given_up() -> None:
     for value in (None, Reject()):
         rig = await Rig(Reading(lambda value=value: value)).handle(STARTED, BIG, ABORTED)
-        assert rig.lines == ["INFO message given up after 7 octets: connection lost"]
+        assert rig.lines == ["INFO connection lost in DATA after 7 octets: nothing is stored"]
         assert rig.answers == []

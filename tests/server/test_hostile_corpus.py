@@ -358,7 +358,7 @@ async def test_h019_gone_before_the_end_of_data(
             await client.closed()
     assert made[0].messages == []
     assert made[0].calls[-1] == "close"
-    assert any(re.search(r"message given up after \d+ octets: connection lost", line) for line in caplog.messages)
+    assert any(re.search(r"connection lost in DATA after \d+ octets", line) for line in caplog.messages)
 
 
 class Slow(Recorder):

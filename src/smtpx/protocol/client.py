@@ -105,6 +105,7 @@ class ClientProtocol:
             max_line_bytes=limits.max_reply_line_bytes,
             max_lines=limits.max_reply_lines,
             max_bytes=limits.max_reply_bytes,
+            lenient_newlines=limits.lenient_replies,
         )
 
     @property

@@ -61,3 +61,4 @@ class ClientLimits:
     max_unanswered_command_bytes: int = 32 * KIB  # more could fill both sides' socket buffers and stop both
     max_early_body_bytes: int = 64 * KIB  # BDAT octets sent before it is known that anybody wants them
     chunk_bytes: int = 256 * KIB
+    lenient_replies: bool = False  # take replies whose lines end in LF alone

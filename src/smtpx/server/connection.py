@@ -368,7 +368,8 @@ class Connection(Wire):
                 self.transport.write_eof()
                 self.transport.resume_reading()
         self._unsent = self.transport.get_write_buffer_size()
-        self.patience.set(Due.CLOSE, _LINGER_SECONDS)
+        # Who was only told that we stop is not in the middle of saying something.
+        self.patience.set(Due.CLOSE, _LINGER_SECONDS if self._drain_until is None else _LINGER_SECONDS / 10)
 
     def _give_up(self, reason: str) -> None:
         """Close without another octet."""

@@ -94,6 +94,7 @@ class Exchange:
         self._shell = shell
         self._loop = asyncio.get_running_loop()
         self._delivery: Delivery | None = None
+        self._content_command = ""  # DATA or BDAT
         self._then: Callable[[], None] | None = None  # what the delivery is waited for to do
         self._pause: asyncio.TimerHandle | None = None
         self._refused = 0
@@ -259,6 +260,7 @@ class Exchange:
     def _on_body_started(self, event: BodyStarted) -> None:
         ahead_bytes = self._core.settings.limits.body_ahead_bytes
         self._delivery = Delivery(ahead_bytes, self._loop, self._start_data, self._delivery_ready)
+        self._content_command = event.command
         self._shell.patience.begin_content()
 
     def _start_data(self, body: Body, on_done: OnDone) -> Outcome | None:
@@ -275,7 +277,8 @@ class Exchange:
         self._when(self._current.finish(), self._conclude)
 
     def _on_body_aborted(self, event: BodyAborted) -> None:
-        self._shell.log(logging.INFO, "message given up after %d octets: %s", event.size, event.cause.value)
+        text = "%s in %s after %d octets: nothing is stored"
+        self._shell.log(logging.INFO, text, event.cause.value, self._content_command, event.size)
         if self._delivery is not None:  # else it was concluded, but the connection closed before that could be said
             self._when(self._delivery.abort(event.cause), self._forget_delivery)
 
