@@ -3,19 +3,27 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import ClassVar
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
 
 import pytest
 
 import smtpx
 from smtpx.client.aio import AsyncClient, AsyncConnection
+from smtpx.client.mail import Mail
 from smtpx.client.settings import Limits
-from smtpx.errors import LocalProtocolError
+from smtpx.errors import LocalProtocolError, PermanentRefusal, UnsupportedError
+from smtpx.flows.session import Security
 from smtpx.net.aio import AsyncStream
+from smtpx.sasl import Password
 from smtpx.server.body import Body
+from tests.client.conftest import Certificates
+from tests.client.dialogues import BODY as MESSAGE_OCTETS
+from tests.client.dialogues import BODY_WIRE, FROM, LOCK, MESSAGE, QUIT, START, TO, url
 from tests.peers import ScriptedServer
 
 BODY = b"Subject: hi\r\n\r\nhi\r\n"
+EHLO = "C: EHLO me\n"
 
 
 class Noted(smtpx.Session):
@@ -218,3 +226,134 @@ async def test_an_opening_that_fails_in_a_with_block_leaves_nothing() -> None:
     with pytest.raises(OSError, match="can't connect"):
         await opening.__aenter__()
     await opening.__aexit__(None, None, None)
+
+
+@asynccontextmanager
+async def scripted(*dialogues: str, **options: Any) -> AsyncIterator[ScriptedServer]:  # noqa: ANN401 - its own
+    with ScriptedServer(*dialogues, **options) as server:
+        try:
+            yield server
+        finally:
+            await asyncio.sleep(0.01)  # our ends of its connections are closed in a later round of the loop
+
+
+# Step by step ---------------------------------------------------------------------------------------------------------
+
+
+async def test_step_by_step(certificates: Certificates) -> None:
+    script = f"{EHLO}S: 250-x\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nTLS\n{EHLO}S: 250-x\nS: 250 AUTH PLAIN\n"
+    script = "S: 220 x\n" + script + "C: AUTH PLAIN AHUAcA==\nS: 235 in\n"
+    script += f"C: MAIL FROM:<{FROM}>\nS: 250 m\nC: RCPT TO:<{TO}>\nS: 250 r\nC: DATA\nS: 354 go\n{BODY_WIRE}S: 250 d\n"
+    script += f"C: VRFY {TO}\nS: 252 v\nC: XTAGS a\nS: 250 x\nC: NOOP\nS: 250 n\nC: RSET\nS: 250 z\n{QUIT}"
+    options: dict[str, Any] = {"security": Security.NONE, "ca_file": certificates.ca_file}
+    async with (
+        scripted(script, tls=certificates.server) as server,
+        AsyncConnection.open(url(server), **options) as connection,
+    ):
+        assert connection.is_open
+        assert connection.peer.endswith(f":{server.port}")
+        assert connection.tls is None
+        assert (await connection.start_tls()) == connection.tls
+        assert (await connection.auth(Password("u", "p"), mechanisms=["PLAIN"])).text == "in"
+        assert connection.capabilities["AUTH"] == "PLAIN"
+        assert connection.hello_reply is not None
+        assert connection.hello_reply.code == 250
+        assert (await connection.mail(FROM)).text == "m"
+        assert (await connection.rcpt(TO)).text == "r"
+        assert (await connection.data(MESSAGE_OCTETS)).text == "d"
+        assert (await connection.verify(TO)).code == 252
+        assert (await connection.command("XTAGS", "a")).text == "x"
+        assert (await connection.noop()).text == "n"
+        assert (await connection.reset()).text == "z"
+
+
+async def test_a_connection_sends_messages() -> None:
+    async with scripted(START + MESSAGE) as server:
+        connection = await AsyncConnection.open(url(server))
+        assert (await connection.send(MESSAGE_OCTETS, sender=FROM, recipients=TO)).accepted
+        connection.close()
+        assert not connection.is_open
+
+
+async def test_an_error_within_the_block_closes_without_a_word() -> None:
+    async with scripted(LOCK) as server:
+        connection = await AsyncConnection.open(url(server))
+        with pytest.raises(KeyError):
+            async with connection:
+                raise KeyError
+        assert not connection.is_open
+
+
+GROUP = f"C: MAIL FROM:<{FROM}>\nC: RCPT TO:<{TO}>\nC: RCPT TO:<c@y.example>\nS: 250 m\nS: 250 r\nS: 550 no\n"
+
+
+async def test_an_open_transaction() -> None:
+    script = START + GROUP + f"C: DATA\nS: 354 go\n{BODY_WIRE}S: 250 done\n" + GROUP + "C: RSET\nS: 250 ok\n" + QUIT
+    to = [TO, "c@y.example"]
+    async with scripted(script) as server, AsyncConnection.open(url(server)) as connection:
+        async with connection.transaction(FROM, to) as transaction:
+            assert (list(transaction.accepted), list(transaction.refused)) == ([TO], ["c@y.example"])
+            result = await transaction.send(MESSAGE_OCTETS)
+            assert result.reply is not None
+            assert result.reply.text == "done"
+            with pytest.raises(LocalProtocolError, match="over"):
+                await transaction.send(MESSAGE_OCTETS)
+        with pytest.raises(KeyError):
+            async with connection.transaction(FROM, to):
+                raise KeyError  # given up: the connection goes on
+        assert connection.is_open
+
+
+@pytest.mark.parametrize("sent", [False, True])
+async def test_a_transaction_that_is_cancelled(sent: bool) -> None:
+    script = START + GROUP + (f"C: DATA\nS: 354 go\n{BODY_WIRE}S: 250 done\n" + QUIT if sent else "")
+    async with scripted(script) as server:
+        connection = await AsyncConnection.open(url(server))
+        transaction = await connection.transaction(FROM, [TO, "c@y.example"])
+        if sent:
+            await transaction.send(MESSAGE_OCTETS)
+        with pytest.raises(asyncio.CancelledError):
+            async with transaction:
+                raise asyncio.CancelledError
+        assert connection.is_open is sent  # nothing is waited for; but a message that is over concerns nobody
+        await connection.quit()
+
+
+# The pool -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_connection_that_died_is_replaced() -> None:
+    ends = START + MESSAGE + "EOF"
+    async with scripted(ends, ends, START + MESSAGE + QUIT) as server, AsyncClient(url(server)) as client:
+        links = [await client._acquire() for _ in range(2)]
+        for link in links:
+            await link.send(Mail(MESSAGE_OCTETS, FROM, [TO]), {}, strict=False, smtputf8=None)
+            await client._release(link)
+            assert await link._stream.receive(10) == b""
+        assert (await client.send(MESSAGE_OCTETS, sender=FROM, recipients=TO)).accepted
+        assert server.connections == 3  # the other one, as old, was not even tried
+
+
+async def test_an_error_is_raised_and_its_connection_gone() -> None:
+    async with (
+        scripted("S: 554 no", START + "C: QUIT\n", tolerant=True) as server,
+        AsyncClient(url(server), max_connections=1) as client,
+    ):
+        with pytest.raises(PermanentRefusal):
+            await client.send(MESSAGE_OCTETS, sender=FROM, recipients=TO)
+        with pytest.raises(UnsupportedError):
+            await client.send(MESSAGE_OCTETS * 100, sender=FROM, recipients=TO)
+        assert client._policy.open_connections == 1  # the second one, which is idle now
+        for link in client._policy.drain():
+            await link.leave()
+
+
+async def test_a_connection_that_was_idle_for_long_is_left() -> None:
+    first, second = START + MESSAGE + "C: QUIT\n", START + MESSAGE + QUIT
+    async with scripted(first, second) as server:
+        async with AsyncClient(url(server), limits=Limits(max_idle_seconds=0.01)) as client:
+            await client.send(MESSAGE_OCTETS, sender=FROM, recipients=TO)
+            await asyncio.sleep(0.03)
+            await client.send(MESSAGE_OCTETS, sender=FROM, recipients=TO)
+            assert server.connections == 2
+            assert client._policy.open_connections == 1

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from smtpx.client.aio import AsyncClient
-from smtpx.client.link import Link
 from smtpx.client.mail import Mail
 from smtpx.client.settings import Limits
 from smtpx.client.sync import Client, Connection, send
@@ -285,15 +284,9 @@ def test_a_connection_that_died_is_replaced() -> None:
         for link in links:
             link.send(Mail(MESSAGE_OCTETS, FROM, [TO]), {}, strict=False, smtputf8=None)
             client._release(link)
-            wait_for_end(link)
+            assert link._stream.receive(10) == b""
         assert client.send(MESSAGE_OCTETS, sender=FROM, recipients=TO).accepted
         assert server.connections == 3  # the other one, as old, was not even tried
-
-
-def wait_for_end(link: Link) -> None:
-    deadline = time.monotonic() + 10
-    while link._stream.poll() != b"" and time.monotonic() < deadline:
-        time.sleep(0.005)
 
 
 def test_an_error_is_raised_and_its_connection_gone() -> None:
@@ -308,3 +301,16 @@ def test_an_error_is_raised_and_its_connection_gone() -> None:
         assert client._policy.open_connections == 1  # the second one, which is idle now
         for link in client._policy.drain():
             link.leave()
+
+
+def test_a_connection_that_was_idle_for_long_is_left() -> None:
+    first, second = START + MESSAGE + "C: QUIT\n", START + MESSAGE + QUIT
+    with (
+        ScriptedServer(first, second) as server,
+        Client(url(server), limits=Limits(max_idle_seconds=0.01)) as client,
+    ):
+        client.send(MESSAGE_OCTETS, sender=FROM, recipients=TO)
+        time.sleep(0.03)
+        client.send(MESSAGE_OCTETS, sender=FROM, recipients=TO)
+        assert server.connections == 2
+        assert client._policy.open_connections == 1
