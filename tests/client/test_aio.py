@@ -350,10 +350,12 @@ async def test_an_error_is_raised_and_its_connection_gone() -> None:
 
 async def test_a_connection_that_was_idle_for_long_is_left() -> None:
     first, second = START + MESSAGE + "C: QUIT\n", START + MESSAGE + QUIT
-    async with scripted(first, second) as server:
-        async with AsyncClient(url(server), limits=Limits(max_idle_seconds=0.01)) as client:
-            await client.send(MESSAGE_OCTETS, sender=FROM, recipients=TO)
-            await asyncio.sleep(0.03)
-            await client.send(MESSAGE_OCTETS, sender=FROM, recipients=TO)
-            assert server.connections == 2
-            assert client._policy.open_connections == 1
+    async with (
+        scripted(first, second) as server,
+        AsyncClient(url(server), limits=Limits(max_idle_seconds=0.01)) as client,
+    ):
+        await client.send(MESSAGE_OCTETS, sender=FROM, recipients=TO)
+        await asyncio.sleep(0.03)
+        await client.send(MESSAGE_OCTETS, sender=FROM, recipients=TO)
+        assert server.connections == 2
+        assert client._policy.open_connections == 1
