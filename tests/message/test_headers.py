@@ -118,3 +118,14 @@ def test_check_value_takes_tabs_and_names_the_field() -> None:
 def test_a_local_part_keeps_the_quotes_it_needs() -> None:
     octets = out(message(To='"a..b"@x.example, Jane <"c d"@x.example>'))
     assert b'To: "a..b"@x.example,\r\n Jane <"c d"@x.example>\r\n' in octets
+
+
+def test_a_word_that_is_no_address_is_not_made_to_look_like_one() -> None:
+    assert b"To: nobody\r\n" in out(message(To="nobody"))
+    assert b"To: b@y.example,\r\n nobody\r\n" in out(message(To="b@y.example, nobody"))
+    assert b'To: "no, body"\r\n' in out(message(To='"no, body"'))
+
+
+def test_beside_what_is_no_address_a_long_name_keeps_its_quotes() -> None:
+    octets = out(message(To=f'"{"word " * 30}, evil@z.example" <a@b.example>, nobody'))
+    assert [address for _, address in getaddresses([message_from_bytes(octets)["To"]])] == ["a@b.example", "nobody"]

@@ -74,7 +74,10 @@ def _address(address: Address) -> str:
     try:
         return str(Mailbox.parse(address.addr_spec))
     except WireError:
-        return f'"{quote(address.username)}"@{address.domain}'
+        local_part = f'"{quote(address.username)}"'
+    if address.domain:
+        return f"{local_part}@{address.domain}"
+    return address.username if _ATOMS.fullmatch(address.username) else local_part  # a word that is no address
 
 
 def _replace(message: "Message[Any, Any]", name: str, value: str) -> None:
