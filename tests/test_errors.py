@@ -116,7 +116,7 @@ def test_copied_with_its_attributes(make: Callable[[], SMTPXError]) -> None:
 def test_h055_d45_holds_nothing_but_what_is_named(make: Callable[[], SMTPXError]) -> None:
     """No room for credentials: what a class keeps is listed in its docstring."""
     named = {"message", "stage", "keyword", "reply", "command", "recipient", "refusals", "mechanism"}
-    assert set(vars(make())) <= named | {"is_temporary", "is_certificate"}
+    assert set(vars(make())) <= named | {"is_temporary", "is_certificate", "was_challenged"}
 
 
 def test_h055_sasl_error_as_a_cause_leaves_no_secret_behind() -> None:

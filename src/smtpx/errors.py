@@ -131,12 +131,18 @@ class PermanentRefusal(RefusedError):
 
 
 class AuthenticationError(SMTPXError):
-    """The server did not accept the credentials; `reply` is its answer, None when it failed on our side."""
+    """The server did not accept the credentials; `reply` is its answer, None when it failed on our side.
 
-    def __init__(self, message: str, *, mechanism: str, reply: Reply | None = None) -> None:
+    `was_challenged`: it had asked for something first, so it knows the mechanism.
+    """
+
+    def __init__(
+        self, message: str, *, mechanism: str, reply: Reply | None = None, was_challenged: bool = False
+    ) -> None:
         super().__init__(message, stage="auth")
         self.mechanism = mechanism
         self.reply = reply
+        self.was_challenged = was_challenged
         self.is_temporary = reply is not None and reply.severity is Severity.TEMPORARY
 
 

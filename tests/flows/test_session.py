@@ -378,3 +378,48 @@ def test_no_credentials() -> None:
     protocol = session(HELLO + "S: 250 x")
     with pytest.raises(LocalProtocolError, match="credentials"):
         next(authenticate(protocol, SessionPlan(hello_name="me")))
+
+
+# A server that knows -PLUS, but not our way to name the channel -------------------------------------------------------
+
+
+class Proof(AuthExchange):
+    """Says whether it is bound."""
+
+    def __init__(self, context: ExchangeContext) -> None:
+        self._word = b"bound" if context.bindings else b"free"
+
+    def initial_response(self) -> bytes:
+        return self._word
+
+    def respond(self, challenge: bytes) -> bytes:
+        return b"more"
+
+
+class Both:
+    def mechanisms(self) -> list[ClientMechanism]:
+        return [ClientMechanism("X-PLUS", False, Proof, needs_binding=True), ClientMechanism("X", False, Proof)]
+
+
+BOUND = replace(FACTS, bindings={"tls-server-end-point": b"x"})
+AT_ONCE = "C: AUTH X-PLUS Ym91bmQ=\nS: 535 unknown channel binding\n"
+
+
+def test_rfc9266_without_the_binding_if_the_server_does_not_know_ours() -> None:
+    assert auth(AT_ONCE + "C: AUTH X ZnJlZQ==\nS: 235 ok", offers="X-PLUS X", tls=BOUND, auth=Both())
+
+
+@pytest.mark.parametrize(
+    ("text", "offers", "tls", "plan"),
+    [
+        (AT_ONCE, "X-PLUS", BOUND, {}),  # nothing else is offered
+        (AT_ONCE, "X-PLUS X", replace(BOUND, verified=False), {}),  # somebody in between could want just that
+        (AT_ONCE, "X-PLUS X", BOUND, {"auth_mechanisms": ["X-PLUS", "X"]}),  # the caller has said what to use
+        ("C: AUTH X-PLUS Ym91bmQ=\nS: 454 not now\n", "X-PLUS X", BOUND, {}),
+        ("C: AUTH X-PLUS Ym91bmQ=\nS: 334 YQ==\nC: bW9yZQ==\nS: 535 wrong\n", "X-PLUS X", BOUND, {}),
+    ],
+)
+def test_a_binding_is_not_given_up_lightly(text: str, offers: str, tls: Any, plan: dict[str, Any]) -> None:
+    error = auth(text, offers=offers, tls=tls, auth=Both(), **plan)
+    assert isinstance(error, AuthenticationError)
+    assert error.mechanism == "X-PLUS"

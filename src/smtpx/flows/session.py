@@ -2,7 +2,7 @@
 
 import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
 
@@ -187,7 +187,12 @@ def authenticate(protocol: ClientProtocol, plan: SessionPlan) -> Flow[Answer]:
     try:
         answer = yield from _exchange(protocol, plan, chosen, exchange)
     except AuthenticationError as error:
+        unbound = None
+        if chosen.needs_binding and verified and plan.auth_mechanisms is None and _binding_refused(error):
+            unbound = choose(usable, offered, [chosen.name.removesuffix("-PLUS")])
         again = _renewed(chosen, context, exchange, error)
+        if unbound is not None:
+            chosen, again = unbound, _start(unbound, replace(context, bindings={}))
         if again is None:
             raise
         answer = yield from _exchange(protocol, plan, chosen, again)
@@ -200,6 +205,15 @@ def _start(mechanism: ClientMechanism, context: ExchangeContext) -> AuthExchange
         return mechanism.start(context)
     except SASLError as error:
         raise AuthenticationError(f"{mechanism.name} given up: {error}", mechanism=mechanism.name) from error
+
+
+def _binding_refused(error: AuthenticationError) -> bool:
+    """Whether a server knows the mechanism but not our way to name the channel.
+
+    It says so before it asks anything. Python can't always name the channel as a server would have it (RFC 9266), and
+    where the certificate is verified nobody in between could profit from a proof that is not bound to the channel.
+    """
+    return error.reply is not None and error.reply.code >= 500 and not error.was_challenged
 
 
 def _renewed(
@@ -235,7 +249,8 @@ def _exchange(
         reason = exchange.explain_failure()
         reply = _without(said, answer.reply)
         text = f"{mechanism.name} refused: {reply}" + (f" ({reason})" if reason else "")
-        raise AuthenticationError(text, mechanism=mechanism.name, reply=reply)
+        challenged = len(said) > 1
+        raise AuthenticationError(text, mechanism=mechanism.name, reply=reply, was_challenged=challenged)
     try:
         exchange.complete()
     except SASLError as error:
