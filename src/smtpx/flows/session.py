@@ -164,21 +164,11 @@ def authenticate(protocol: ClientProtocol, plan: SessionPlan) -> Flow[Answer]:
     offered = protocol.capabilities.offer("AUTH")
     if offered is None:
         raise UnsupportedError("the server offers no AUTH", keyword="AUTH", stage="auth")
-    tls = protocol.tls
-    context = ExchangeContext(
-        bindings=tls.bindings if tls is not None else {},
-        offered=tuple(name.upper() for name in offered),
-        host=plan.host,
-        port=plan.port,
-    )
-    usable = [each for each in auth.mechanisms() if context.bindings or not each.needs_binding]
-    verified = tls is not None and tls.verified
-    safe = plan.trusted_path or verified
-    if not verified:  # what shows nothing to a listener first
-        usable.sort(key=lambda each: each.reveals_secret)
-    chosen = choose([each for each in usable if safe or not each.reveals_secret], offered, plan.auth_mechanisms)
+    context = _context(protocol, plan, offered)
+    usable = _usable(protocol, plan, context)
+    chosen = choose(usable, offered, plan.auth_mechanisms)
     if chosen is None:
-        if choose(usable, offered, plan.auth_mechanisms):
+        if choose(auth.mechanisms(), offered, plan.auth_mechanisms):
             text = "only clear-text mechanisms in common, and the connection is not protected by verified TLS"
         else:
             text = f"no mechanism in common; the server offers {' '.join(offered) or 'none'}"
@@ -188,7 +178,7 @@ def authenticate(protocol: ClientProtocol, plan: SessionPlan) -> Flow[Answer]:
         answer = yield from _exchange(protocol, plan, chosen, exchange)
     except AuthenticationError as error:
         unbound = None
-        if chosen.needs_binding and verified and plan.auth_mechanisms is None and _binding_refused(error):
+        if chosen.needs_binding and _is_verified(protocol) and plan.auth_mechanisms is None and _binding_refused(error):
             unbound = choose(usable, offered, [chosen.name.removesuffix("-PLUS")])
         again = _renewed(chosen, context, exchange, error)
         if unbound is not None:
@@ -198,6 +188,27 @@ def authenticate(protocol: ClientProtocol, plan: SessionPlan) -> Flow[Answer]:
         answer = yield from _exchange(protocol, plan, chosen, again)
     protocol.identity = getattr(auth, "username", chosen.name)
     return answer
+
+
+def _is_verified(protocol: ClientProtocol) -> bool:
+    return protocol.tls is not None and protocol.tls.verified
+
+
+def _context(protocol: ClientProtocol, plan: SessionPlan, offered: tuple[str, ...]) -> ExchangeContext:
+    bindings = protocol.tls.bindings if protocol.tls is not None else {}
+    names = tuple(name.upper() for name in offered)
+    return ExchangeContext(bindings=bindings, offered=names, host=plan.host, port=plan.port)
+
+
+def _usable(protocol: ClientProtocol, plan: SessionPlan, context: ExchangeContext) -> list[ClientMechanism]:
+    """The mechanisms that may be used on this connection, best first."""
+    mechanisms = plan.auth.mechanisms() if plan.auth is not None else ()
+    usable = [each for each in mechanisms if context.bindings or not each.needs_binding]
+    if not _is_verified(protocol):
+        usable.sort(key=lambda each: each.reveals_secret)  # what shows nothing to a listener first
+        if not plan.trusted_path:
+            usable = [each for each in usable if not each.reveals_secret]
+    return usable
 
 
 def _start(mechanism: ClientMechanism, context: ExchangeContext) -> AuthExchange:
