@@ -140,3 +140,20 @@ def test_contexts(files: Files, tmp_path: Path) -> None:
         server_tls(files[1], files[0])
     with pytest.raises(ConfigurationError):
         server_tls(files[1])
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("tickets", [True, False])
+def test_h046_session_tickets_can_be_switched_off(files: Files, version: ssl.TLSVersion, tickets: bool) -> None:
+    """outlook.com has given up on servers whose tickets it was to use."""
+    context = client_context(ca_file=files[0])
+    context.maximum_version = version
+    client = TLSLayer(context, server_hostname="mail.example.org")
+    server = TLSLayer(server_tls(files[1], files[2], session_tickets=tickets), server_side=True)
+    client.start()
+    server.start()
+    pump(client, server)
+    server.send(b"220 ready\r\n")  # tickets of TLS 1.3 come with the first octets
+    assert client.receive(server.output()) == b"220 ready\r\n"
+    session = client._object.session
+    assert (session is not None and session.has_ticket) is tickets

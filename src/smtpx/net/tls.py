@@ -43,8 +43,13 @@ def client_context(*, verify: bool = True, ca_file: str | Path | None = None) ->
     return context
 
 
-def server_tls(certificate: str | Path, key: str | Path | None = None) -> ssl.SSLContext:
+def server_tls(
+    certificate: str | Path, key: str | Path | None = None, *, session_tickets: bool = True
+) -> ssl.SSLContext:
     """A context for one listener, from PEM files: TLS 1.2 or newer, no renegotiation, no compression, ALPN `smtp`.
+
+    Args:
+        session_tickets: False gives out none, for peers that give up when they are to resume (RFC 5077, RFC 8446 4.6.1).
 
     Raises:
         ConfigurationError: if a file can't be read, or the key does not belong to the certificate.
@@ -53,6 +58,9 @@ def server_tls(certificate: str | Path, key: str | Path | None = None) -> ssl.SS
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols(["smtp"])
+    if not session_tickets:
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0
     context.sni_callback = _remember_name
     try:
         context.load_cert_chain(str(certificate), str(key) if key else None)
