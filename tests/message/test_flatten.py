@@ -3,7 +3,7 @@
 from email import message_from_bytes
 from email.message import EmailMessage, Message
 from email.mime.text import MIMEText
-from email.policy import default
+from email.policy import SMTP, default
 
 import pytest
 
@@ -85,3 +85,10 @@ def test_rfc5322_3_6_6_resent_fields_count() -> None:
     message["Resent-Date"] = "Tue, 2 Jan 2024 00:00:00 +0000"
     with pytest.raises(ValueError, match="more than once"):
         envelope_of(message)
+
+
+def test_an_envelope_from_the_header_keeps_quoted_local_parts() -> None:
+    message = EmailMessage(policy=SMTP)
+    message["From"] = '"a..b"@x.example'
+    message["To"] = '"c d"@y.example, e@z.example'
+    assert envelope_of(message) == ('"a..b"@x.example', ['"c d"@y.example', "e@z.example"])

@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -891,3 +891,42 @@ async def test_p13_replies_of_a_group_leave_in_few_writes(monkeypatch: pytest.Mo
         assert len(writes) == 2  # the greeting, the whole of EHLO's reply
         await client.say(MAIL + RCPT * 100 + "DATA\r\n", 102)
         assert len(writes) <= 6
+
+
+@pytest.mark.parametrize(
+    ("alpn", "names", "served"),
+    [
+        ("any", ["h2"], True),
+        ("require", ["h2", "http/1.1"], False),
+        ("require", ["h2", "smtp"], True),
+        ("require", ["esmtp"], True),
+        ("require", [], True),
+    ],
+)
+@pytest.mark.parametrize("implicit", [True, False])
+async def test_h048_alpn_may_be_required(
+    alpn: Literal["any", "require"], names: list[str], served: bool, implicit: bool
+) -> None:
+    context = fresh_client_tls()
+    if names:
+        context.set_alpn_protocols(names)
+    async with running(Recorder, tls=fresh_server_tls(), implicit_tls=implicit, alpn=alpn) as server:
+
+        def connect() -> bytes:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+                if not implicit:
+                    sock.recv(100)
+                    sock.sendall(b"EHLO x\r\n")
+                    sock.recv(1000)
+                    sock.sendall(b"STARTTLS\r\n")
+                    assert sock.recv(100).startswith(b"220")
+                with context.wrap_socket(sock, server_hostname="localhost") as tls:
+                    if not implicit:
+                        tls.sendall(b"EHLO x\r\n")
+                    return tls.recv(3)
+
+        if served:
+            assert await asyncio.to_thread(connect) in (b"220", b"250")
+        else:
+            with pytest.raises(OSError):  # noqa: PT011 - reset, or an end in the handshake
+                await asyncio.to_thread(connect)

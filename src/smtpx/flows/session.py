@@ -1,7 +1,7 @@
 """From the connection to READY: greeting, hello, STARTTLS, hello again, AUTH."""
 
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
@@ -195,7 +195,7 @@ def _is_verified(protocol: ClientProtocol) -> bool:
 
 
 def _context(protocol: ClientProtocol, plan: SessionPlan, offered: tuple[str, ...]) -> ExchangeContext:
-    bindings = protocol.tls.bindings if protocol.tls is not None else {}
+    bindings: Mapping[str, bytes] = protocol.tls.bindings if protocol.tls is not None else {}
     names = tuple(name.upper() for name in offered)
     return ExchangeContext(bindings=bindings, offered=names, host=plan.host, port=plan.port)
 

@@ -8,7 +8,7 @@ from email.message import Message
 from email.utils import getaddresses
 from typing import Any
 
-from smtpx.message.headers import make_safe
+from smtpx.message.headers import address_of, make_safe
 
 __all__ = ["envelope_of", "flatten"]
 
@@ -35,7 +35,7 @@ def _addresses(message: "Message[Any, Any]", field: str) -> list[str]:
     for value in message.get_all(field, []):
         parsed = getattr(value, "addresses", None)
         if parsed is not None:
-            found += [each.addr_spec for each in parsed]
+            found += [address_of(each) for each in parsed]
         else:
             found += [address for _, address in getaddresses([str(value)]) if address]
     return found

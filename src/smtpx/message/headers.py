@@ -15,7 +15,7 @@ from typing import Any
 from smtpx.wire.address import Mailbox
 from smtpx.wire.syntax import WireError, escape, has_controls
 
-__all__ = ["check_value", "make_safe", "write_party"]
+__all__ = ["address_of", "check_value", "make_safe", "write_party"]
 
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/^_`{|}~-]+)*")
 _MAX_QUOTED_CHARS = 60
@@ -63,13 +63,13 @@ def _write(header: AddressHeader) -> str | None:
     groups: Any = header.groups
     if any(group.display_name is not None for group in groups):
         return None
-    parties = [(each.display_name, _address(each)) for each in header.addresses]
+    parties = [(each.display_name, address_of(each)) for each in header.addresses]
     if not parties or not all(address.isascii() for _, address in parties):
         return None
     return ",\r\n ".join(write_party(name, address) for name, address in parties)
 
 
-def _address(address: Address) -> str:
+def address_of(address: Address) -> str:
     """The library forgets the quotes of a local part like `"a..b"`."""
     try:
         return str(Mailbox.parse(address.addr_spec))

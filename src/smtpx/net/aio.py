@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from smtpx.errors import ConnectError, ConnectionLost, DeadlineError, TLSError
+from smtpx.net.client_hello import AlpnWatch
 from smtpx.net.sockets import check_connected
 from smtpx.net.targets import Target
 from smtpx.net.tls import TLSLayer
@@ -48,6 +49,7 @@ class Wire(asyncio.BufferedProtocol):
     transport: asyncio.Transport
 
     def __init__(self) -> None:
+        self._alpn: AlpnWatch | None = None
         self._layer: TLSLayer | None = None
         self._buffer = _shared.view
         self.is_paused = False
@@ -76,8 +78,20 @@ class Wire(asyncio.BufferedProtocol):
             self._layer.send(data)
             self._flush_tls()
 
-    def begin_tls(self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None) -> None:
-        """Start a handshake; ends in `tls_ready` or `tls_failed`."""
+    def begin_tls(
+        self,
+        context: "ssl.SSLContext",
+        *,
+        server_side: bool,
+        server_hostname: str | None = None,
+        alpn: frozenset[bytes] | None = None,
+    ) -> None:
+        """Start a handshake; ends in `tls_ready` or `tls_failed`.
+
+        Args:
+            alpn: protocols of which a client that names any must name one.
+        """
+        self._alpn = AlpnWatch(alpn) if alpn else None
         self._layer = TLSLayer(context, server_side=server_side, server_hostname=server_hostname)
         try:
             self._layer.start()
@@ -128,6 +142,9 @@ class Wire(asyncio.BufferedProtocol):
         layer = self._layer
         assert layer is not None  # noqa: S101 - only called with TLS
         was_ready = layer.is_ready
+        if self._alpn is not None and not self._alpn.allows(data):
+            self.tls_failed(TLSError("the client wants other protocols than mail (ALPN)"))
+            return
         try:
             octets = layer.receive(data)
         except TLSError as error:

@@ -49,7 +49,7 @@ def server_tls(
     """A context for one listener, from PEM files: TLS 1.2 or newer, no renegotiation, no compression, ALPN `smtp`.
 
     Args:
-        session_tickets: False gives out none, for peers that give up when they are to resume (RFC 5077, RFC 8446 4.6.1).
+        session_tickets: False gives out none, for peers that give up when they are to resume a session.
 
     Raises:
         ConfigurationError: if a file can't be read, or the key does not belong to the certificate.

@@ -300,7 +300,7 @@ class Connection(Wire):
         """Begin the handshake."""
         assert self._tls_context is not None  # noqa: S101 - a listener without offers no TLS
         self.patience.await_tls()
-        self.begin_tls(self._tls_context, server_side=True)
+        self.begin_tls(self._tls_context, server_side=True, alpn=self._settings.alpn)
 
     def _welcome(self) -> None:
         delay = self._settings.greeting_delay_seconds

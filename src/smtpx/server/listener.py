@@ -41,6 +41,7 @@ __all__ = ["Listener", "Server", "host_name"]
 
 _log = logging.getLogger("smtpx.server")
 _ACCEPTS_AT_ONCE = 64
+_MAIL_PROTOCOLS = frozenset({b"smtp", b"esmtp"})  # what Exim takes; none is registered
 _RETRY_SECONDS = 0.005
 _MAX_RETRY_SECONDS = 1.0
 _LOG_SECONDS = 60.0
@@ -86,6 +87,8 @@ class Server:
         mechanisms: SASL mechanisms, best first; those that look users up are offered when the session overrides
             `lookup`, the others when it overrides `authenticate`.
         require_tls, require_auth: no MAIL before. allow_insecure_auth: passwords in clear, for tests.
+        alpn: "require" closes on clients that ask TLS for other protocols than smtp or esmtp; those that ask for none
+            are served.
         greeting_delay: seconds of silence before the greeting, in which honest clients don't talk.
         bare_newline, nul, sync_check, syntax, source_routes: see `ServerSettings`.
 
@@ -116,6 +119,7 @@ class Server:
         require_auth: bool = False,
         allow_insecure_auth: bool = False,
         greeting_delay: float = 0.0,
+        alpn: Literal["any", "require"] = "any",
         bare_newline: Literal["reject", "normalize"] = "reject",
         nul: Literal["keep", "reject"] = "keep",
         sync_check: Literal["data", "all", "off"] = "data",
@@ -149,6 +153,7 @@ class Server:
             ),
             deadlines=deadlines if timeout is None else deadlines.capped(timeout),
             greeting_delay_seconds=greeting_delay,
+            alpn=_MAIL_PROTOCOLS if alpn == "require" else None,
         )
         self._check()
         self._guard = Guard(self._shell.protocol.limits)

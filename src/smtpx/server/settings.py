@@ -39,3 +39,4 @@ class ShellSettings:
     protocol: ServerSettings
     deadlines: Deadlines = field(default_factory=Deadlines)
     greeting_delay_seconds: float = 0.0
+    alpn: frozenset[bytes] | None = None  # what clients that use ALPN must ask for; None: anything
