@@ -333,3 +333,20 @@ def test_signs_of_life() -> None:
     talk = Talk()
     talk.play(talk.conversation.leave(), "C: QUIT\nCLOSE")
     assert not talk.conversation.is_open
+
+
+@pytest.mark.parametrize(("under_tls", "logged"), [("PLAIN", 1), ("PLAIN SCRAM-SHA-256 LOGIN", 0)])
+def test_h044_a_shorter_list_of_mechanisms_under_tls_is_logged(
+    caplog: pytest.LogCaptureFixture, under_tls: str, logged: int
+) -> None:
+    url = URL.replace("smtp+plain", "smtp+starttls")
+    conversation = Conversation(settings_for(url, hello_name="me"), ("192.0.2.9", 4711), FAR, None)
+    dialogue = Dialogue(
+        "S: 220 x\nC: EHLO me\nS: 250-x\nS: 250-STARTTLS\nS: 250 AUTH SCRAM-SHA-256 PLAIN\n"
+        "C: STARTTLS\nS: 220 go\nTLS\n"
+        f"C: EHLO me\nS: 250-x\nS: 250 AUTH {under_tls}\n"
+    )
+    dialogue.run(conversation.start())
+    dialogue.done()
+    assert len(caplog.messages) == logged
+    assert all("SCRAM-SHA-256" in message for message in caplog.messages)

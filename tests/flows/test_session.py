@@ -423,3 +423,12 @@ def test_a_binding_is_not_given_up_lightly(text: str, offers: str, tls: Any, pla
     error = auth(text, offers=offers, tls=tls, auth=Both(), **plan)
     assert isinstance(error, AuthenticationError)
     assert error.mechanism == "X-PLUS"
+
+
+def test_h044_mechanisms_that_are_gone_under_tls_are_noted() -> None:
+    text = (
+        HELLO + "S: 250-x\nS: 250-STARTTLS\nS: 250 AUTH SCRAM-SHA-256 PLAIN\nC: STARTTLS\nS: 220 go\nTLS\n"
+        f"C: EHLO me\nS: 250-x\nS: 250 AUTH PLAIN\nC: AUTH PLAIN {PLAIN}\nS: 235 ok"
+    )
+    protocol = session(text, auth=USER, security=Security.STARTTLS)
+    assert protocol.mechanisms_lost == ("SCRAM-SHA-256",)

@@ -117,6 +117,7 @@ def _secure(protocol: ClientProtocol, plan: SessionPlan) -> Flow[None]:
         if required:
             raise UnsupportedError("the server offers no STARTTLS", keyword="STARTTLS", stage="starttls")
         return
+    before = protocol.capabilities.offer("AUTH") or ()
     try:
         yield from start_tls(protocol, plan)
     except RefusedError:
@@ -124,6 +125,8 @@ def _secure(protocol: ClientProtocol, plan: SessionPlan) -> Flow[None]:
             raise
         return  # opportunistic, and the server can't just now: go on in clear on the same connection
     yield from say_hello(protocol, plan)
+    after = protocol.capabilities.offer("AUTH") or ()
+    protocol.mechanisms_lost = tuple(name for name in before if name not in after)
 
 
 def start_tls(protocol: ClientProtocol, plan: SessionPlan) -> Flow[TLSFacts]:

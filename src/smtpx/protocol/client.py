@@ -82,6 +82,7 @@ class ClientProtocol:
         capabilities: what the last EHLO reply offered.
         tls: facts about the TLS layer, or None.
         identity: who we are logged in as.
+        mechanisms_lost: what AUTH offered in clear and no longer under TLS: a sign of somebody in between.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class ClientProtocol:
         self.capabilities: Capabilities = NOTHING_OFFERED
         self.hello_reply: Reply | None = None
         self.identity: str | None = None
+        self.mechanisms_lost: tuple[str, ...] = ()
         self._projected = Phase.HELLO  # where we are once all that is owed has come and is good
         self._parser = self._new_parser()
         self._owed: deque[Owed] = deque([Owed("GREETING", "")])
