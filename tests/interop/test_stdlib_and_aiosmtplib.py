@@ -81,7 +81,7 @@ def options_for(way: str) -> dict[str, Any]:
     return {"tls": fresh_server_tls(), "implicit_tls": way.startswith("implicit"), "require_auth": True}
 
 
-# aiosmtplib gives its loop no time to end TLS, and asyncio complains of the transport: its own, `nothing_left` sees ours.
+# aiosmtplib gives its loop no time to end TLS, and asyncio complains of its transport; `nothing_left` looks at ours.
 @pytest.mark.filterwarnings("ignore:.*:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", sorted(MESSAGES))

@@ -1433,3 +1433,21 @@ async def test_a_tls_layer_that_breaks_when_it_is_written_to(monkeypatch: pytest
             pass
         await eventually(lambda: server.connections == 0)
     assert made[0].calls == ["connect", "close"]
+
+
+async def test_octets_that_came_ahead_of_the_connection() -> None:
+    """Behind a PROXY header, in one piece with it."""
+    kind, made = recorders()
+    async with (
+        running(kind, proxy_protocol=True) as server,
+        await RawClient.open(server, greeting=False) as client,
+    ):
+        assert await client.say(f"PROXY UNKNOWN\r\n{EHLO}QUIT\r\n", 3) == ["220", "250", "221 2.0.0"]
+        await eventually(lambda: made[0].calls == ["connect", "close"])
+
+
+async def test_writing_goes_on_that_never_stopped() -> None:
+    """A transport that says so without need does no harm."""
+    async with running(Session) as server, await RawClient.open(server) as client:
+        connection_of(server).resume_writing()
+        await client.probe()

@@ -72,7 +72,9 @@ async def test_classes_are_not_kept() -> None:
 
 async def test_start() -> None:
     rig = Rig(Naming())
-    assert (await rig.call("mail", "a", "b")).value == ok("a b")
+    for name in ("a", "c"):
+        rig.later = asyncio.get_running_loop().create_future()
+        assert (await rig.call("mail", name, "b")).value == ok(f"{name} b")
     rig.hooks.stop()
 
 

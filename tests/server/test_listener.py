@@ -18,6 +18,7 @@ from smtpx.protocol.limits import ServerLimits
 from smtpx.server import listener as listener_module
 from smtpx.server.listener import Listener, Server, host_name
 from smtpx.server.session import Session
+from smtpx.server.settings import Deadlines
 from tests.server.rig import (
     EHLO,
     OPEN,
@@ -29,6 +30,9 @@ from tests.server.rig import (
     recorders,
     running,
 )
+
+
+PROXY = b"PROXY TCP4 192.0.2.1 192.0.2.2 1234 25\r\n"
 
 
 class Faulty(socket.socket):
@@ -323,6 +327,111 @@ async def test_a_refused_connection_is_logged(caplog: pytest.LogCaptureFixture) 
     async with running(Session, limits=nobody) as server, await RawClient.open(server, greeting=False) as client:
         assert await client.codes(1) == ["421 4.3.2"]
     assert any(line.startswith("refused 127.0.0.1:") for line in caplog.messages)
+
+
+async def test_refused_under_implicit_tls_without_a_word() -> None:
+    nobody = ServerLimits(max_connections=0)
+    listeners = [Listener(port=0, tls=fresh_server_tls(), implicit_tls=True)]
+    async with (
+        running(Session, limits=nobody, listeners=listeners) as server,
+        await RawClient.open(server, greeting=False) as client,
+    ):
+        await client.closed()
+
+
+async def test_drained_after_the_last_client_left() -> None:
+    async with running(Session) as server:
+        first, second = await RawClient.open(server), await RawClient.open(server)
+        first.sock.close()
+        await eventually(lambda: server.connections == 1)
+        second.sock.close()
+        await eventually(lambda: server.connections == 0)
+        await server.drain()
+
+
+async def test_accepted_just_before_it_was_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a client is told so, whatever it wanted."""
+    async with running(Session) as server:
+        loop = asyncio.get_running_loop()
+        begun, connect = asyncio.Event(), loop.connect_accepted_socket
+
+        async def late(*args: Any) -> Any:  # noqa: ANN401
+            begun.set()
+            await eventually(lambda: not server.addresses)
+            return await connect(*args)
+
+        monkeypatch.setattr(loop, "connect_accepted_socket", late)
+        async with await RawClient.open(server, greeting=False) as client:
+            await begun.wait()
+            draining = asyncio.create_task(server.drain(5))
+            assert (await client.codes(1)) == ["421 4.3.2"]
+            client.sock.close()
+            await draining
+
+
+# PROXY headers (more in test_proxied.py) -----------------------------------------------------------------------------
+
+
+async def proxied(server: Server, *pieces: bytes) -> RawClient:
+    """A client that has sent this, piece by piece."""
+    client = await RawClient.open(server, greeting=False)
+    for piece in pieces:
+        await client.send_raw(piece)
+        await asyncio.sleep(0.01)
+    return client
+
+
+@pytest.mark.parametrize("pieces", [(PROXY,), (PROXY[:9], PROXY[9:]), (b"PROXY UNKNOWN\r\n",)])
+async def test_h093_the_client_behind_a_proxy(pieces: tuple[bytes, ...]) -> None:
+    kind, made = recorders()
+    async with running(kind, proxy_protocol=True) as server, await proxied(server, *pieces) as client:
+        assert await client.codes(1) == ["220"]
+        assert made[0].peer.address == ("192.0.2.1" if PROXY in b"".join(pieces) else "127.0.0.1")
+
+
+async def test_h093_what_comes_with_the_header_is_read() -> None:
+    async with running(Session, proxy_protocol=True) as server, await proxied(server, PROXY + b"QUIT\r\n") as client:
+        assert await client.codes(2) == ["220", "221 2.0.0"]
+
+
+@pytest.mark.parametrize("octets", [b"EHLO x\r\n", PROXY[:9], b""])
+async def test_h093_no_header_in_time_no_greeting(octets: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "smtpx.server")
+    deadlines = Deadlines(proxy_header=0.05)
+    async with (
+        running(Session, proxy_protocol=True, deadlines=deadlines) as server,
+        await proxied(server, octets) as client,
+    ):
+        if octets == PROXY[:9]:
+            client.finish()
+        await client.closed()
+    assert any(line.startswith("closed 127.0.0.1:") for line in caplog.messages)
+
+
+async def test_h093_who_is_not_trusted_is_closed() -> None:
+    async with (
+        running(Session, proxy_protocol=True, proxy_trusted=()) as server,
+        await proxied(server) as client,
+    ):
+        await client.closed()
+
+
+async def test_h093_limits_count_the_client() -> None:
+    limits = ServerLimits(max_connections_per_ip=1)
+    async with running(Session, proxy_protocol=True, limits=limits) as server:
+        async with await proxied(server, PROXY) as first, await proxied(server, PROXY) as second:
+            assert await first.codes(1) == ["220"]
+            assert await second.codes(1) == ["421 4.7.0"]
+        await eventually(lambda: server.connections == 0)
+
+
+async def test_h093_a_header_that_is_not_waited_for() -> None:
+    """Who ends the reading of it ends the connection."""
+    async with running(Session, proxy_protocol=True) as server, await proxied(server) as client:
+        await eventually(lambda: bool(server._attaching))
+        for task in server._attaching:
+            task.cancel()
+        await client.closed()
 
 
 # Settings ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,7 +18,7 @@ import pytest
 
 from smtpx.protocol.dialect import LMTP
 from smtpx.protocol.limits import ServerLimits
-from smtpx.server.maildir import Files, GivenUp, Maildir, MaildirSession
+from smtpx.server.maildir import Files, GivenUp, Maildir, MaildirSession, NewMessage, _store
 from smtpx.server.settings import Deadlines
 from tests.server.rig import EHLO, ENV, MAIL, OPEN, RCPT, RawClient, eventually, fresh_server_tls, running
 
@@ -279,6 +279,9 @@ async def test_h092_unhealthy_until_a_fresh_file_is_safe(tmp_path: Path, caplog:
         files.works = True
         assert await send(client, "x\r\n") == "250 2.0.0"
     assert "still can't be written to" in caplog.text
+    calls = len(files.calls)
+    assert maildir.check()  # a healthy one is not probed
+    assert len(files.calls) == calls
 
 
 async def test_h091_too_little_room(tmp_path: Path) -> None:
@@ -412,6 +415,28 @@ async def test_a_server_that_closes_while_a_message_is_written(tmp_path: Path) -
         files.released.set()
         await eventually(lambda: files_in(maildir, "tmp") == [])
     assert files_in(maildir, "new") == []
+
+
+async def test_a_loop_that_ends_while_a_message_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`asyncio.run` cancels the writing together with who waits for it: a message not yet published is given up."""
+    begun, released = threading.Event(), threading.Event()
+
+    def store(message: NewMessage, pieces: Sequence[bytes]) -> None:
+        begun.set()
+        released.wait(5)
+
+    monkeypatch.setattr(NewMessage, "store", store)
+    before = asyncio.all_tasks()
+    message = Maildir(tmp_path).new_message()
+    delivering = asyncio.create_task(_store(message, [b"x"]))
+    await asyncio.to_thread(begun.wait, 5)
+    for task in asyncio.all_tasks() - before:
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await delivering
+    released.set()
+    with pytest.raises(GivenUp):
+        message.write(b"x")
 
 
 def test_what_is_given_up_is_not_written_any_more(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,43 @@ def test_a_thread_whose_server_dies() -> None:
     thread.join(5)
     with pytest.raises(OSError, match="Bad file descriptor"):
         server.stop()
+    server.stop()
+
+
+def test_stopped_by_somebody_else_while_it_fails_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no loop yet, and never will be: nobody hangs, and somebody is told."""
+
+    class Counting(threading.Event):
+        waiting = 0
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.waiting += 1
+            return super().wait(timeout)
+
+    server = ServerThread(Session, port=0)
+    server._started = started = Counting()
+    errors: list[OSError] = []
+
+    def call(method: Callable[[], None]) -> None:
+        try:
+            method()
+        except OSError as error:
+            errors.append(error)
+
+    stopping = threading.Thread(target=call, args=(server.stop,))
+
+    def no_loop(main: Coroutine[Any, Any, None]) -> None:
+        main.close()
+        stopping.start()
+        while started.waiting < 2:
+            threading.Event().wait(0.001)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(asyncio, "run", no_loop)
+    call(server.start)
+    stopping.join(5)
+    assert not stopping.is_alive()
+    assert errors
     server.stop()
 
 

@@ -107,11 +107,11 @@ class ServerThread:
             raise ConfigurationError("this server is running already")
         self._started.clear()
         self._is_listening = False
-        self._thread = threading.Thread(target=self._main, name="smtpx-server", daemon=True)
-        self._thread.start()
+        self._thread = thread = threading.Thread(target=self._main, name="smtpx-server", daemon=True)
+        thread.start()
         self._started.wait()
         if not self._is_listening:
-            self._join(self._thread)
+            self._join(thread)
 
     def stop(self) -> None:
         """Drain and end; may be called again.
@@ -122,6 +122,7 @@ class ServerThread:
         thread = self._thread
         if thread is None:
             return
+        self._started.wait()  # another thread may be starting it
         if self._loop is not None and self._stop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(self._stop.set)
