@@ -122,13 +122,17 @@ class InlineRunner:
             if self._handed is not None:
                 await self._finish(me, error)
                 error = None
-            elif error is not None:
-                raise error
-            elif self._stopped:
+            elif self._stopped and error is None:
                 return
             else:
-                self._wake = wake = self._loop.create_future()
-                error = await _caught(wake)
+                error = await _caught(self._idle(error))
+
+    def _idle(self, error: BaseException | None) -> "asyncio.Future[None]":
+        """What the task waits for with nothing in hand; if it was cancelled meanwhile, that ends it."""
+        if error is not None:
+            raise error
+        self._wake = wake = self._loop.create_future()
+        return wake
 
     async def _finish(self, me: "asyncio.Task[None]", error: BaseException | None) -> None:
         handed, self._handed, self._running = self._handed, None, True
