@@ -31,7 +31,6 @@ from tests.server.rig import (
     running,
 )
 
-
 PROXY = b"PROXY TCP4 192.0.2.1 192.0.2.2 1234 25\r\n"
 
 
@@ -302,8 +301,14 @@ async def test_a_session_that_can_not_be_made(caplog: pytest.LogCaptureFixture) 
     assert "no database" in caplog.text
 
 
-async def test_a_hook_that_outlives_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("by_deadline", [True, False])
+async def test_a_hook_that_outlives_its_server(by_deadline: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def wait_a_little(server: Server, seconds: float) -> None:
+        await asyncio.sleep(0.02)
+
     monkeypatch.setattr(listener_module, "_CLOSE_SECONDS", 0.05)
+    if not by_deadline:  # Python 3.11 traces no lines behind a deadline that has passed
+        monkeypatch.setattr(Server, "_wait_until_empty", wait_a_little)
     over = asyncio.Event()
 
     class Immortal(Session):
@@ -349,8 +354,31 @@ async def test_drained_after_the_last_client_left() -> None:
         await server.drain()
 
 
+async def test_lost_while_it_is_attached(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """The loop fails when the connection was made and lost already: it is counted out once."""
+    async with running(Session) as server:
+        loop = asyncio.get_running_loop()
+        connect = loop.connect_accepted_socket
+
+        async def failing(*args: Any) -> Any:  # noqa: ANN401
+            transport, _ = await connect(*args)
+            transport.abort()
+            await eventually(lambda: server.connections == 0)
+            raise OSError(errno.EIO, "no more of this")
+
+        async with await RawClient.open(server) as client:
+            monkeypatch.setattr(loop, "connect_accepted_socket", failing)
+            other = await RawClient.open(server, greeting=False)
+            client.sock.close()
+            while await other.receive():
+                pass
+            await eventually(lambda: "can't serve a connection" in caplog.text)
+            other.sock.close()
+        assert server._guard.connections == 0
+
+
 async def test_accepted_just_before_it_was_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such a client is told so, whatever it wanted."""
+    """Such a client is greeted, and told."""
     async with running(Session) as server:
         loop = asyncio.get_running_loop()
         begun, connect = asyncio.Event(), loop.connect_accepted_socket
@@ -364,7 +392,7 @@ async def test_accepted_just_before_it_was_over(monkeypatch: pytest.MonkeyPatch)
         async with await RawClient.open(server, greeting=False) as client:
             await begun.wait()
             draining = asyncio.create_task(server.drain(5))
-            assert (await client.codes(1)) == ["421 4.3.2"]
+            assert (await client.codes(2)) == ["220", "421 4.3.2"]
             client.sock.close()
             await draining
 
