@@ -1,6 +1,5 @@
 """What a connection can do, as flows: everything both colours share. The faces only drive these."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -49,7 +48,6 @@ from smtpx.wire.syntax import WireError
 __all__ = ["Conversation", "check_idle", "may_fall_back"]
 
 NO_WISHES: Mapping[str, Any] = MappingProxyType({})
-_log = logging.getLogger("smtpx.client")
 _WITH_METHODS = frozenset({"EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "QUIT"})
 
 
@@ -113,8 +111,12 @@ class Conversation:
         """Greeting to READY."""
         yield from open_session(self.protocol, self._plan)
         if self.protocol.mechanisms_lost:
+            import logging  # hardly anybody ever needs it here
+
             names = " ".join(self.protocol.mechanisms_lost)
-            _log.warning("%s offered AUTH %s in clear and not under TLS", self.settings.target, names)
+            logging.getLogger("smtpx.client").warning(
+                "%s offered AUTH %s in clear and not under TLS", self.settings.target, names
+            )
 
     def transaction(
         self,
