@@ -323,6 +323,26 @@ def test_a_wire_ends_in_clear_and_within_a_handshake_without_a_word(certificates
         assert (transport.written, transport.closed, wire.has_tls) == (b"", True, with_tls)
 
 
+def test_h048_a_client_that_wants_other_protocols_fails_before_tls_has_said_a_word(certificates: Certificates) -> None:
+    failures: list[str] = []
+
+    class Choosy(Wire):
+        def tls_failed(self, error: TLSError) -> None:
+            failures.append(str(error))
+
+    context = client_context(ca_file=certificates.ca_file)
+    context.set_alpn_protocols(["h2"])
+    client = TLSLayer(context, server_hostname="localhost")
+    client.start()
+    wire, transport = Choosy(), Transport()
+    wire.connection_made(transport)
+    wire.begin_tls(certificates.server, server_side=True, alpn=frozenset({b"smtp"}))
+    wire.raw_received(client.output())
+    assert transport.written == b""
+    assert len(failures) == 1
+    assert "ALPN" in failures[0]
+
+
 def test_connect_errors() -> None:
     async def main() -> None:
         def context() -> ssl.SSLContext:
