@@ -741,6 +741,13 @@ def test_h073_endless_command_line() -> None:
     assert peer.most_unread <= 12_288 + 64 + 4096
 
 
+@pytest.mark.parametrize("spaces", [3_000, 20_000])
+def test_h025_h073_a_bdat_line_too_long_to_be_kept_still_ends_the_connection(spaces: int) -> None:
+    """Nobody knows how long its chunk is: what follows must not be read as commands."""
+    outcome = ends(b"BDAT" + b" " * spaces + b"6\r\n" + b"NOOP\r\n", cuts=(None, 17, 1000))
+    assert outcome.codes == ["501 5.5.4"]
+
+
 @pytest.mark.parametrize("length", [998, 999, 65_537])
 def test_h074_long_text_line(length: int) -> None:
     content = b"A" * length + b"\r\n"

@@ -241,3 +241,21 @@ def test_take_gives_every_octet_once(parts: list[bytes], sizes: list[int]) -> No
         if sizes:
             taken += lines.take(sizes.pop())
     assert taken + lines.take() == b"".join(parts)
+
+
+def test_h073_how_a_long_line_began_is_known_however_it_came() -> None:
+    for size in (1, 7, 100):
+        lines = Lines(20, max_discard_bytes=100)
+        text = b"BDAT " + b" " * 40 + b"6\r\nNOOP\r\n"
+        found: list[object] = []
+        for start in range(0, len(text), size):
+            lines.feed(text[start : start + size])
+            try:
+                while (line := lines.next_line()) is not None:
+                    found.append(line)
+            except WireError as error:
+                found.append(error.fault)
+                if (rest := lines.next_line()) is not None:
+                    found.append(rest)
+        assert found == [Fault.LINE_TOO_LONG, b"NOOP"]
+        assert lines.long_line_head == b"BDAT            "

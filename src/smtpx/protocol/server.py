@@ -386,7 +386,7 @@ class ServerProtocol:
         elif self.phase is Phase.AUTH:
             self._authenticate("AUTH RESPONSE", self._auth.give_up(replies.AUTH_LINE_TOO_LONG))
         else:
-            self.reply(replies.LINE_TOO_LONG)
+            self._unreadable(self._lines.long_line_head, replies.LINE_TOO_LONG)
 
     def _dispatch(self, line: str) -> None:
         settings = self.settings

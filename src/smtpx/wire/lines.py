@@ -8,6 +8,8 @@ from smtpx.wire.syntax import Fault, WireError
 
 __all__ = ["Lines"]
 
+_HEAD_BYTES = 16
+
 
 class Lines:
     """Octets in, lines out. Memory never exceeds the line limit plus what one `feed` brought.
@@ -18,12 +20,23 @@ class Lines:
         lenient_newlines: a LF without CR ends a line too. A CR without LF stays a fault.
     """
 
-    __slots__ = ("_buffer", "_dropped", "_dropped_cr", "_lenient", "_max_discard", "_max_line", "_position", "_scanned")
+    __slots__ = (
+        "_buffer",
+        "_dropped",
+        "_dropped_cr",
+        "_lenient",
+        "_max_discard",
+        "_max_line",
+        "_position",
+        "_scanned",
+        "long_line_head",
+    )
 
     def __init__(self, max_line_bytes: int, *, max_discard_bytes: int, lenient_newlines: bool = False) -> None:
         self._max_line = max_line_bytes
         self._max_discard = max(max_discard_bytes, max_line_bytes)
         self._lenient = lenient_newlines
+        self.long_line_head = b""  # how the last line that was too long began
         self._buffer = b""
         self._position: int = 0  # where unread octets begin
         self._scanned: int = 0  # up to here there is no LF
@@ -92,6 +105,7 @@ class Lines:
         if buffer.find(b"\r", start, stop) >= 0:
             raise WireError(Fault.BARE_CR, "a CR without LF in a line")
         if length > self._max_line:
+            self.long_line_head = buffer[start : start + _HEAD_BYTES]
             raise WireError(Fault.LINE_TOO_LONG, f"a line of more than {self._max_line} octets")
         return buffer[start:stop]
 
@@ -101,6 +115,8 @@ class Lines:
             raise WireError(Fault.LINE_ENDLESS, f"no line end within {self._max_discard} octets")
         if length > self._max_line + 1:  # one more than the limit, so that a line of just the limit is never touched
             gone = self._buffer[self._position : -1]
+            if not self._dropped:
+                self.long_line_head = gone[:_HEAD_BYTES]
             self._dropped_cr = self._dropped_cr or b"\r" in gone
             self._dropped += len(gone)
             self._position = len(self._buffer) - 1
