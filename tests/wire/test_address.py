@@ -444,3 +444,9 @@ def test_h061_h073_long_hostile_addresses_are_refused_in_linear_time(text: str) 
         Mailbox.parse(text[1:])
     with pytest.raises(WireError):
         parse_params(parse_path(text[1:], brackets=False)[1], {})
+
+
+def test_h065_a_literal_is_ascii() -> None:
+    with pytest.raises(WireError):
+        ascii_domain("[\x80")
+    assert ascii_domain("[IPv6:2001:DB8::1]") == "[ipv6:2001:db8::1]"

@@ -172,7 +172,7 @@ def ascii_domain(domain: str) -> str:
     Raises:
         WireError: if it is not a valid internationalised name (RFC 5891, prepared as UTS 46 says).
     """
-    if domain.startswith("[") or (domain.isascii() and not _A_LABEL.search(domain)):
+    if domain.isascii() and (domain.startswith("[") or not _A_LABEL.search(domain)):
         return domain.lower()
     import idna  # only mail to such domains pays for its tables
 
