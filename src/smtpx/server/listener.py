@@ -28,6 +28,7 @@ from smtpx.protocol.settings import ServerSettings
 from smtpx.sasl import LOGIN, PLAIN, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ServerMechanism
 from smtpx.server.connection import Connection
 from smtpx.server.guard import Guard
+from smtpx.server.observer import ServerObserver
 from smtpx.server.peer import SocketName
 from smtpx.server.proxy_header import DEFAULT_TRUSTED, ProxyError, ProxyHeader, ProxyParser, is_trusted
 from smtpx.server.session import Session
@@ -91,6 +92,7 @@ class Server:
             are served.
         greeting_delay: seconds of silence before the greeting, in which honest clients don't talk.
         bare_newline, nul, sync_check, syntax, source_routes: see `ServerSettings`.
+        observer: told of what happens on all connections.
 
     Raises:
         ConfigurationError: for settings that contradict each other.
@@ -126,6 +128,7 @@ class Server:
         syntax: Literal["normal", "strict", "lenient"] = "normal",
         source_routes: Literal["ignore", "reject"] = "ignore",
         banner: str = "ready",
+        observer: ServerObserver | None = None,
     ) -> None:
         default = Listener(
             host=host, port=port, unix=unix, tls=tls, implicit_tls=implicit_tls, proxy_protocol=proxy_protocol
@@ -153,6 +156,7 @@ class Server:
             ),
             deadlines=deadlines if timeout is None else deadlines.capped(timeout),
             greeting_delay_seconds=greeting_delay,
+            observer=observer,
             alpn=_MAIL_PROTOCOLS if alpn == "require" else None,
         )
         self._check()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from smtpx.protocol.settings import ServerSettings
+from smtpx.server.observer import ServerObserver
 
 __all__ = ["Deadlines", "ShellSettings"]
 
@@ -39,4 +40,5 @@ class ShellSettings:
     protocol: ServerSettings
     deadlines: Deadlines = field(default_factory=Deadlines)
     greeting_delay_seconds: float = 0.0
+    observer: ServerObserver | None = None
     alpn: frozenset[bytes] | None = None  # what clients that use ALPN must ask for; None: anything
