@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from smtpx.errors import LocalProtocolError, UnsupportedError
 from smtpx.extensions.auth import AUTH, Auth
+from smtpx.protocol.extension import MailFacts
 from smtpx.protocol.facts import ServerFacts
 from smtpx.sasl import ServerMechanism
 from smtpx.sasl.plain import PLAIN, PlainServer
@@ -71,3 +73,30 @@ def test_rfc4954_5_parameter(value: str, mailbox: Mailbox) -> None:
 def test_rfc4954_5_other_values(value: str | None) -> None:
     with pytest.raises(WireError):
         AUTH.parse(value)
+
+
+@pytest.mark.parametrize(
+    ("who", "word"),
+    [
+        ("", "AUTH=<>"),  # D29: never an empty value
+        ("<>", "AUTH=<>"),
+        (NULL_SENDER, "AUTH=<>"),
+        ("e=mc2@example.com", "AUTH=e+3Dmc2@example.com"),
+        (Mailbox.parse("a@b.example"), "AUTH=a@b.example"),
+    ],
+)
+def test_rfc4954_5_d29_who_submitted_it(who: str | Mailbox, word: str) -> None:
+    assert list(Auth().dress_mail(MailFacts(options={"submitted_by": who}), ("PLAIN",))) == [word]
+    with pytest.raises(UnsupportedError) as caught:
+        Auth().dress_mail(MailFacts(options={"submitted_by": who}), None)
+    assert caught.value.keyword == "AUTH"
+
+
+@pytest.mark.parametrize("who", ["a b@x.example", "a@x.example\r\nRSET", "ü@x.example", "nobody"])
+def test_rfc4954_5_a_submitter_that_can_not_be_written(who: str) -> None:
+    with pytest.raises(LocalProtocolError):
+        Auth().dress_mail(MailFacts(options={"submitted_by": who}), ("PLAIN",))
+
+
+def test_without_the_wish_nothing_is_said() -> None:
+    assert list(Auth().dress_mail(MailFacts(), None)) == []

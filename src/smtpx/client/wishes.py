@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from smtpx.extensions.deliverby import Deadline
     from smtpx.extensions.dsn import OriginalRecipient
     from smtpx.extensions.rrvs import ValidSince
+    from smtpx.wire.address import Mailbox
 
 __all__ = ["MailWishes", "OnUnsupported", "RcptWishes", "Wishes", "with_wishes"]
 
@@ -22,7 +23,8 @@ OnUnsupported = Literal["error", "drop"]
 
 class MailWishes(TypedDict, total=False):
     """Wishes for MAIL. `ret`, `envid`: RFC 3461; `require_tls`: RFC 8689; `by`: RFC 2852; `mt_priority`: RFC 6710;
-    `hold_for` (seconds), `hold_until`: RFC 4865."""
+    `hold_for` (seconds), `hold_until`: RFC 4865; `submitted_by`, an address, or "" where it is not known: the AUTH=
+    parameter of RFC 4954 5."""
 
     ret: str | None
     envid: str | None
@@ -31,6 +33,7 @@ class MailWishes(TypedDict, total=False):
     mt_priority: int | None
     hold_for: int | None
     hold_until: "datetime | None"
+    submitted_by: "str | Mailbox | None"
 
 
 class RcptWishes(TypedDict, total=False):

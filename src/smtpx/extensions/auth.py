@@ -1,9 +1,9 @@
 """AUTH (RFC 4954): authentication by SASL mechanisms, and the AUTH= parameter of MAIL."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from smtpx.protocol import replies
-from smtpx.protocol.extension import Conversation, Extension, Offer, VerbHandler
+from smtpx.protocol.extension import Conversation, Extension, MailFacts, Offer, VerbHandler, dress
 from smtpx.protocol.facts import ServerFacts
 from smtpx.protocol.settings import ServerSettings
 from smtpx.wire.address import NULL_SENDER, Mailbox
@@ -25,8 +25,8 @@ def _parse(value: str | None) -> Mailbox:
         raise WireError(Fault.ARGUMENT, error.detail) from None
 
 
-def _write(mailbox: Mailbox) -> str:
-    return "<>" if mailbox.is_null else encode_xtext(str(mailbox))
+def _write(mailbox: Mailbox | str) -> str:
+    return encode_xtext(str(mailbox)) if str(mailbox) else "<>"
 
 
 AUTH: Param[Mailbox] = Param("AUTH", _parse, _write)
@@ -39,6 +39,8 @@ class Auth(Extension):
 
     keyword = "AUTH"
     mail_params = (AUTH,)
+    mail_options = ("submitted_by",)
+    needs_wish = True
 
     def verbs(self) -> Mapping[str, VerbHandler]:
         """AUTH."""
@@ -49,6 +51,10 @@ class Auth(Extension):
         if not settings.mechanisms or facts.identity is not None:
             return None
         return " ".join(settings.exchange_context(facts).offered) or None
+
+    def dress_mail(self, mail: MailFacts, offer: Offer | None) -> Iterable[str]:
+        """AUTH= from the option `submitted_by`: an address, or "" for `<>`, "somebody, but I don't know who"."""
+        return dress(self.keyword, "mail", {AUTH: mail.options.get("submitted_by")}, offer)
 
     @staticmethod
     def learn(offer: Offer) -> tuple[str, ...]:

@@ -148,13 +148,14 @@ def _rcpt(machine: "ServerProtocol", argument: str | None) -> None:
         if machine.count_overshoot():
             machine.finish("RCPT", replies.TOO_MANY_RECIPIENTS)
         return
-    machine.ask(RcptAsked(recipient, params), lambda reply: _rcpt_answered(machine, recipient, reply))
+    machine.ask(RcptAsked(recipient, params), lambda reply: _rcpt_answered(machine, recipient, params, reply))
 
 
-def _rcpt_answered(machine: "ServerProtocol", recipient: Mailbox, reply: Reply | None) -> None:
+def _rcpt_answered(machine: "ServerProtocol", recipient: Mailbox, params: Params, reply: Reply | None) -> None:
     reply = reply or replies.RECIPIENT_OK
     if reply.code < 300:
         machine.recipients.append(recipient)
+        machine.rcpt_params.append(params)
         machine.finish("RCPT", reply)
     else:
         _refuse(machine, "RCPT", reply)

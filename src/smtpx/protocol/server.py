@@ -62,7 +62,7 @@ class ServerProtocol:
     Attributes:
         phase: where the conversation stands.
         facts: what is known of the client.
-        sender, recipients: the envelope of the transaction under way.
+        sender, mail_params, recipients, rcpt_params: the envelope of the transaction under way.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class ServerProtocol:
         self.sender: Mailbox | None = None
         self.mail_params: Params = NO_PARAMS
         self.recipients: list[Mailbox] = []
+        self.rcpt_params: list[Params] = []
         self.messages = 0
         limits = settings.limits
         # AUTH lines may be long (RFC 4954 4); other commands are measured when they are read.
@@ -542,7 +543,7 @@ class ServerProtocol:
     def _forget_transaction(self) -> None:
         self.sender = None
         self.mail_params = NO_PARAMS
-        self.recipients = []
+        self.recipients, self.rcpt_params = [], []
         self.facts.forwarded = None
         self._intake = None
         self._overshoot = 0

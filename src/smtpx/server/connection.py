@@ -18,6 +18,7 @@ from smtpx.protocol import replies
 from smtpx.protocol.events import AbortCause, ConnectionEnded
 from smtpx.protocol.facts import TLSFacts
 from smtpx.protocol.server import ServerProtocol
+from smtpx.server.envelope import Envelope
 from smtpx.server.exchange import Exchange
 from smtpx.server.guard import Guard
 from smtpx.server.hooks import Hooks
@@ -76,6 +77,7 @@ class Connection(Wire):
         self._implicit_tls = implicit_tls
         self._early = early
         self.peer = session.peer = Peer(secrets.token_hex(4), name, self._core)
+        session.envelope = Envelope(self._core)
         self.patience = Patience(settings.deadlines, self._loop, self._expired)
         self._hooks = Hooks(session, self._loop, self.log, self.peer.id)
         self._exchange = Exchange(self._core, self._hooks, guard, self)

@@ -16,6 +16,7 @@ from smtpx.wire.params import Params
 from smtpx.wire.reply import Reply
 
 if TYPE_CHECKING:
+    from smtpx.server.envelope import Envelope
     from smtpx.server.peer import Peer
 
 __all__ = ["Reject", "Session", "ok", "reply"]
@@ -103,6 +104,8 @@ class Session:
 
     peer: "Peer"
     """Who is there: address, TLS, hello name, identity. Set before `connect`."""
+    envelope: "Envelope"
+    """The transaction under way: sender, recipients and their parameters, as accepted so far."""
 
     async def connect(self) -> Reply | None:
         """A connection was made; nothing is said yet. A refusal replaces the greeting. Called again behind XCLIENT."""
