@@ -24,7 +24,7 @@ def test_the_readme_sends_to_what_the_readme_receives_with(capsys: pytest.Captur
         sending = sending.replace("you@example.net", "you@example.org")
         exec(sending, {})  # noqa: S102 - our own README
     out = capsys.readouterr().out.splitlines()
-    assert out == ["26 octets, thank you", "nobody@example.net 550 False"]
+    assert out == ["from me@example.org to you@example.org", "26 octets, thank you", "nobody@example.net 550 False"]
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
