@@ -130,6 +130,7 @@ class Transaction:
         recipient = answer.owed.recipient
         if answer.reply.code == 421:
             yield from close(self._protocol)
+            self._body.committed = False  # who refuses the envelope has not taken what came behind it
             self._tally.refuse_all(answer, answer.owed.stage)
             if recipient is not None:
                 self.refused[recipient] = answer.refusal()
