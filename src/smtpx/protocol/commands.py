@@ -60,8 +60,12 @@ def _unavailable(machine: "ServerProtocol", argument: str | None) -> None:
 
 def out_of_order(machine: "ServerProtocol", verb: str) -> Reply:
     """The 503 for a command that can't come in this phase."""
-    needs_recipient = verb in ("DATA", "BDAT", "BDAT LAST") and machine.in_transaction
-    return replies.NO_VALID_RECIPIENT if needs_recipient else replies.OUT_OF_ORDER
+    if verb not in ("DATA", "BDAT", "BDAT LAST") or not machine.in_transaction:
+        return replies.OUT_OF_ORDER
+    count = machine.refused_recipients
+    if not count:
+        return replies.NO_VALID_RECIPIENT
+    return replies.make(503, "5.5.1", f"no valid recipient: {count} refused")
 
 
 def _hello(verb: str) -> Handler:
@@ -189,6 +193,8 @@ def _fault_reply(error: WireError, address: EnhancedCode) -> Reply:
 
 
 def _refuse(machine: "ServerProtocol", verb: str, reply: Reply) -> None:
+    if verb == "RCPT":
+        machine.refused_recipients += 1
     machine.finish(verb, reply)
     machine.excuse()
 

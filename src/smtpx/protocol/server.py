@@ -63,6 +63,7 @@ class ServerProtocol:
         phase: where the conversation stands.
         facts: what is known of the client.
         sender, mail_params, recipients, rcpt_params: the envelope of the transaction under way.
+        refused_recipients: how many RCPTs of it were refused.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class ServerProtocol:
         self._errors = 0
         self._junk = 0
         self._overshoot = 0
+        self.refused_recipients = 0
         self._excused = 0
         self._commands = 0
         self._auth_failures = 0
@@ -547,6 +549,7 @@ class ServerProtocol:
         self.facts.forwarded = None
         self._intake = None
         self._overshoot = 0
+        self.refused_recipients = 0
 
     def _abort(self, cause: AbortCause) -> None:
         intake, self._intake = self._intake, None
