@@ -19,7 +19,7 @@ from .children import all_logs
 from .letters import example_letters
 from .peers import find_peer
 from .postfix import Account, Plan, Postfix
-from .serving import SmtpxServe, with_accounts, with_certificate
+from .serving import LibraryServer, SmtpxServe, library_options, with_accounts, with_certificate
 from .table import Row, as_document, as_text
 
 _PROJECT = Path(__file__).resolve().parent.parent
@@ -119,10 +119,11 @@ def serve(workshop: Path) -> Iterator[Serve]:
     """Start `smtpx serve` with the given options; all are drained at the end of the run."""
     with ExitStack() as running:
 
-        def start(name: str, *options: str | Path) -> SmtpxServe:
+        def start(name: str, *options: str | Path, kind: type[SmtpxServe] = SmtpxServe) -> SmtpxServe:
             directory = workshop / name
             directory.mkdir()
-            return running.enter_context(SmtpxServe(directory, *options))
+            place = () if "--unix" in options else ("--port", "0")
+            return running.enter_context(kind(directory, *place, *options))
 
         yield start
 
@@ -155,6 +156,24 @@ def serve_narrow(serve: Serve) -> SmtpxServe:
 def serve_lmtp(serve: Serve) -> SmtpxServe:
     """LMTP, no TLS, no AUTH."""
     return serve("lmtp", "--lmtp")
+
+
+@pytest.fixture(scope="session")
+def serve_lmtp_socket(serve: Serve, workshop: Path) -> SmtpxServe:
+    """LMTP on a unix socket."""
+    return serve("lmtp-socket", "--lmtp", "--unix", workshop / "lmtp.sock")
+
+
+@pytest.fixture(scope="session")
+def serve_by_library(serve: Serve, certificates: Certificates) -> SmtpxServe:
+    """STARTTLS, every SASL mechanism, and nobody@ refused."""
+    return serve("library", *library_options(certificates, ROBOT), kind=LibraryServer)
+
+
+@pytest.fixture(scope="session")
+def serve_lmtp_by_library(serve: Serve, certificates: Certificates) -> SmtpxServe:
+    """LMTP with STARTTLS, and nobody@ refused."""
+    return serve("library-lmtp", *library_options(certificates, ROBOT), "--lmtp", kind=LibraryServer)
 
 
 StartPostfix = Callable[[str, Plan], Postfix]
