@@ -11,11 +11,13 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from .certificates import Certificates, make_certificates
 from .children import all_logs
+from .exim import Exim
 from .letters import example_letters
 from .peers import find_peer
 from .postfix import Account, Plan, Postfix
@@ -134,6 +136,13 @@ def serve_starttls(serve: Serve, certificates: Certificates) -> SmtpxServe:
     return serve("starttls", *with_certificate(certificates), *with_accounts(ROBOT))
 
 
+@pytest.fixture(scope="module")
+def serve_wrong_logins(serve: Serve, certificates: Certificates, request: pytest.FixtureRequest) -> SmtpxServe:
+    """As `serve_starttls`, one for each module: it shuts out networks with many failed logins, and there is only one."""
+    name = f"wrong-{request.module.__name__.rpartition('.')[2]}"
+    return serve(name, *with_certificate(certificates), *with_accounts(ROBOT))
+
+
 @pytest.fixture(scope="session")
 def serve_implicit(serve: Serve, certificates: Certificates) -> SmtpxServe:
     """TLS from the first octet, and AUTH required."""
@@ -161,7 +170,9 @@ def serve_lmtp(serve: Serve) -> SmtpxServe:
 @pytest.fixture(scope="session")
 def serve_lmtp_socket(serve: Serve, workshop: Path) -> SmtpxServe:
     """LMTP on a unix socket."""
-    return serve("lmtp-socket", "--lmtp", "--unix", workshop / "lmtp.sock")
+    server = serve("lmtp-socket", "--lmtp", "--unix", workshop / "lmtp.sock")
+    Path(server.socket_path).chmod(0o666)  # peers don't run as our user
+    return server
 
 
 @pytest.fixture(scope="session")
@@ -233,6 +244,29 @@ def _server_plan(certificates: Certificates) -> Plan:
         accounts=[ROBOT],
         mechanisms="PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256",
     )
+
+
+StartExim = Callable[..., Exim]
+
+
+@pytest.fixture(scope="session")
+def start_exim(workshop: Path, certificates: Certificates) -> Iterator[StartExim]:
+    """Start a private Exim; all are stopped at the end of the run."""
+    with ExitStack() as running:
+
+        def start(name: str, **plan: Any) -> Exim:  # noqa: ANN401 - what Exim takes
+            directory = workshop / name
+            directory.mkdir(mode=0o755)
+            return running.enter_context(Exim(directory, certificates, ROBOT, **plan))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def exim_server(start_exim: StartExim) -> Exim:
+    """Exim that receives and delivers to Maildirs."""
+    mailboxes = {"alice@example.test": "alice", "bob@example.test": "bob", "jürgen@example.test": "juergen"}
+    return start_exim("exim-server", mailboxes=mailboxes)
 
 
 _EVERY_KEYWORD = "pipelining, chunking, size, vrfy, etrn, starttls, auth, enhancedstatuscodes, 8bitmime, dsn, smtputf8"

@@ -108,15 +108,15 @@ def test_lmtp(row: Row, tmp_path: Path, serve_lmtp: SmtpxServe) -> None:
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "SCRAM-SHA-256"])
 def test_wrong_password_is_refused(
-    mechanism: str, row: Row, tmp_path: Path, serve_starttls: SmtpxServe, certificates: Certificates, robot: Account
+    mechanism: str, row: Row, tmp_path: Path, serve_wrong_logins: SmtpxServe, certificates: Certificates, robot: Account
 ) -> None:
     row.tls, row.auth = "STARTTLS", f"{mechanism}, wrong"
     letter = make_letter()
     wrong = _login(Account(robot.user, "not-the-one"), mechanism)
-    done = msmtp(serve_starttls.port, letter, tmp_path, *_trust(certificates), *wrong)
+    done = msmtp(serve_wrong_logins.port, letter, tmp_path, *_trust(certificates), *wrong)
     assert done.returncode == _NO_PERMISSION, done.stdout
     assert "535" in done.stdout
-    assert not serve_starttls.maildir.find(letter)
+    assert not serve_wrong_logins.maildir.find(letter)
 
 
 def test_certificate_is_really_checked(
@@ -206,9 +206,7 @@ def test_delivery_reports_are_asked_for(
 
 
 @_BY_LIBRARY
-def test_one_refused_of_two(
-    row: Row, tmp_path: Path, serve_by_library: SmtpxServe, certificates: Certificates
-) -> None:
+def test_one_refused_of_two(row: Row, tmp_path: Path, serve_by_library: SmtpxServe, certificates: Certificates) -> None:
     """msmtp sends to all or to nobody."""
     row.tls, row.auth = "STARTTLS", "none"
     letter = make_letter()

@@ -153,15 +153,15 @@ def test_lmtp(row: Row, tmp_path: Path, serve_lmtp: SmtpxServe) -> None:
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
 def test_wrong_password_is_refused(
-    mechanism: str, row: Row, tmp_path: Path, serve_starttls: SmtpxServe, certificates: Certificates, robot: Account
+    mechanism: str, row: Row, tmp_path: Path, serve_wrong_logins: SmtpxServe, certificates: Certificates, robot: Account
 ) -> None:
     row.tls, row.auth = "STARTTLS", f"{mechanism}, wrong"
     letter = make_letter()
     login = _login(Account(robot.user, "not-the-one"), mechanism)
-    done = _send(tmp_path, _transport(serve_starttls, certificates, **login), letter)
+    done = _send(tmp_path, _transport(serve_wrong_logins, certificates, **login), letter)
     assert done["error"]["code"] == "EAUTH", done
     assert done["error"]["response"].startswith("535 5.7.8"), done
-    assert not serve_starttls.maildir.find(letter)
+    assert not serve_wrong_logins.maildir.find(letter)
 
 
 def test_certificate_is_really_checked(row: Row, tmp_path: Path, serve_starttls: SmtpxServe, robot: Account) -> None:
