@@ -17,6 +17,7 @@ import pytest
 
 from .certificates import Certificates, make_certificates
 from .children import all_logs
+from .dovecot import Dovecot
 from .exim import Exim
 from .letters import example_letters
 from .peers import find_peer
@@ -37,7 +38,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "peer(name, direction): the foreign program, and who sends to whom")
+    config.addinivalue_line(
+        "markers", "peer(name, ..., direction): the foreign program, others it needs, and who sends to whom"
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -53,13 +56,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     marker = item.get_closest_marker("peer")
     if not marker:
         return
-    peer = find_peer(*marker.args)
-    row = Row(peer.name, peer.version, marker.kwargs["direction"], _title(item))
+    peers = [find_peer(name) for name in marker.args]
+    row = Row(peers[0].name, peers[0].version, marker.kwargs["direction"], _title(item))
     item.stash[_ROW] = row
     _ROWS.append(row)
-    if peer.missing:
-        give_up = pytest.fail if os.environ.get("SMTPX_REQUIRE_PEERS") == "1" else pytest.skip
-        give_up(f"{peer.name} can't take part: {peer.missing}")
+    for peer in peers:
+        if peer.missing:
+            give_up = pytest.fail if os.environ.get("SMTPX_REQUIRE_PEERS") == "1" else pytest.skip
+            give_up(f"{peer.name} can't take part: {peer.missing}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -138,7 +142,7 @@ def serve_starttls(serve: Serve, certificates: Certificates) -> SmtpxServe:
 
 @pytest.fixture(scope="module")
 def serve_wrong_logins(serve: Serve, certificates: Certificates, request: pytest.FixtureRequest) -> SmtpxServe:
-    """As `serve_starttls`, one for each module: it shuts out networks with many failed logins, and there is only one."""
+    """As `serve_starttls`, one for each module, as it shuts out networks with many failed logins."""
     name = f"wrong-{request.module.__name__.rpartition('.')[2]}"
     return serve(name, *with_certificate(certificates), *with_accounts(ROBOT))
 
@@ -267,6 +271,16 @@ def exim_server(start_exim: StartExim) -> Exim:
     """Exim that receives and delivers to Maildirs."""
     mailboxes = {"alice@example.test": "alice", "bob@example.test": "bob", "jürgen@example.test": "juergen"}
     return start_exim("exim-server", mailboxes=mailboxes)
+
+
+@pytest.fixture(scope="session")
+def dovecot(workshop: Path, certificates: Certificates) -> Iterator[Dovecot]:
+    """Dovecot that delivers to Maildirs of alice, bob and broken, whose is none, and knows who may log in."""
+    directory = workshop / "dovecot"
+    directory.mkdir(mode=0o755)
+    with Dovecot(directory, certificates, ROBOT, ["alice", "bob", "broken"]) as running:
+        (directory / "mail" / "broken").touch()
+        yield running
 
 
 _EVERY_KEYWORD = "pipelining, chunking, size, vrfy, etrn, starttls, auth, enhancedstatuscodes, 8bitmime, dsn, smtputf8"

@@ -7,6 +7,7 @@ output for the parameters of each MAIL and RCPT.
 import argparse
 import asyncio
 import ssl
+import sys
 from functools import partial
 
 from smtpx import LMTP, SMTP, Credentials, Mailbox, Reject, Reply, ScramRecord, Secret, Server, server_tls
@@ -38,16 +39,13 @@ class _Session(MaildirSession):
         self._user, self._password, self._token = options.user, options.password, options.token
 
     async def authenticate(self, identity: Credentials) -> None:
-        if identity.mechanism == "EXTERNAL":
-            expected = f"{self._user}@example.test"
-        else:
-            expected = self._user
+        expected = f"{self._user}@example.test" if identity.mechanism == "EXTERNAL" else self._user
         is_right = identity.is_proven or identity.is_password(self._password)
         if identity.token is not None:
             is_right = identity.token.matches(self._token)
         if identity.mechanism != "ANONYMOUS" and not (is_right and identity.username == expected):
             raise Reject.bad_credentials()
-        print(f"logged in by {identity.mechanism}", flush=True)
+        _say(f"logged in by {identity.mechanism}")
 
     async def lookup(self, mechanism: str, username: str) -> ScramRecord | Secret | None:
         if username != self._user:
@@ -57,14 +55,19 @@ class _Session(MaildirSession):
         return ScramRecord.make(self._password, mechanism=mechanism)
 
     async def mail(self, sender: Mailbox, params: Params) -> Reply | None:
-        print(f"MAIL {sender} {_text(params)}", flush=True)
+        _say(f"MAIL {sender} {_text(params)}")
         return await super().mail(sender, params)
 
     async def rcpt(self, recipient: Mailbox, params: Params) -> Reply | None:
         if str(recipient).startswith("nobody@"):
             raise Reject.mailbox_unavailable()
-        print(f"RCPT {recipient} {_text(params)}", flush=True)
+        _say(f"RCPT {recipient} {_text(params)}")
         return await super().rcpt(recipient, params)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _text(params: Params) -> str:
@@ -90,7 +93,7 @@ def _context(options: argparse.Namespace) -> ssl.SSLContext:
 
 def _announce(server: Server) -> None:
     for address in server.addresses:
-        print(f"listening on {address}", flush=True)
+        _say(f"listening on {address}")
 
 
 async def _main(options: argparse.Namespace) -> None:
