@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from .certificates import Certificates, make_certificates
 from .children import all_logs
 from .dovecot import Dovecot
 from .exim import Exim
+from .keepers import Keeper
 from .letters import example_letters
 from .peers import find_peer
 from .postfix import Account, Plan, Postfix
@@ -281,6 +282,22 @@ def dovecot(workshop: Path, certificates: Certificates) -> Iterator[Dovecot]:
     with Dovecot(directory, certificates, ROBOT, ["alice", "bob", "broken"]) as running:
         (directory / "mail" / "broken").touch()
         yield running
+
+
+StartKeeper = Callable[..., Keeper]
+
+
+@pytest.fixture(scope="session")
+def start_keeper(workshop: Path, certificates: Certificates) -> Iterator[StartKeeper]:
+    """Start a library's server, with options for the library; all are stopped at the end of the run."""
+    with ExitStack() as running:
+
+        def start(name: str, program: Sequence[str], **options: object) -> Keeper:
+            directory = workshop / name
+            directory.mkdir()
+            return running.enter_context(Keeper(program, directory, certificates, ROBOT, options))
+
+        yield start
 
 
 _EVERY_KEYWORD = "pipelining, chunking, size, vrfy, etrn, starttls, auth, enhancedstatuscodes, 8bitmime, dsn, smtputf8"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import chown
 
-from .certificates import Certificates
+from .certificates import CLIENT, Certificates
 from .children import Child, Log, free_port
 from .maildirs import Maildir
 from .postfix import Account
@@ -84,7 +84,12 @@ class Exim:
             (self.directory / name).mkdir(mode=0o755)
             chown(self.directory / name, _USER, _USER)
         # Certificates of the run are root's; Exim reads its own as its own user.
-        for source, name in ((certificates.chain, "chain.pem"), (certificates.key, "key.pem")):
+        copies = {
+            "chain.pem": certificates.chain,
+            "key.pem": certificates.key,
+            "client.pem": certificates.client_key_and_chain,
+        }
+        for name, source in copies.items():
             chown(shutil.copy(source, self.directory / name), _USER, _USER)
         names = {address.rpartition("@")[0]: name for address, name in mailboxes.items()}
         (self.directory / "mailboxes").write_text("".join(f"{part}: {name}\n" for part, name in names.items()))
@@ -94,6 +99,7 @@ class Exim:
             "user": _USER,
             "authority": certificates.authority,
             "name": account.user,
+            "client": CLIENT,
             "password": account.password,
             "listed": account.password.replace(":", "::"),  # a colon ends an item of a list
             "ports": " : ".join(map(str, self._ports.values())),
@@ -151,6 +157,8 @@ daemon_smtp_ports = @ports@
 tls_on_connect_ports = @implicit@
 tls_certificate = @directory@/chain.pem
 tls_privatekey = @directory@/key.pem
+tls_verify_certificates = @authority@
+tls_try_verify_hosts = *
 tls_advertise_hosts = ${if eq{$received_port}{@submission@}{*}{}}
 auth_advertise_hosts = ${if def:tls_in_cipher{*}{}}
 chunking_advertise_hosts = *
@@ -205,6 +213,17 @@ maildir:
 @transports@
 begin authenticators
 
+# Before passwords: a client that shows a certificate means it.
+external:
+  driver = external
+  public_name = EXTERNAL
+  server_advertise_condition = ${if eq{$tls_in_certificate_verified}{1}}
+  server_param2 = ${certextract{subj_altname,mail,>:}{$tls_in_peercert}}
+  server_condition = ${if forany{$auth2}{eq{$item}{$auth1}}}
+  server_set_id = $auth1
+  client_send = @client@
+  client_condition = ${if match{$transport_name}{external_}}
+
 cram:
   driver = cram_md5
   public_name = CRAM-MD5
@@ -212,7 +231,7 @@ cram:
   server_set_id = $auth1
   client_name = @name@
   client_secret = ${if match{$transport_name}{wrong}{not-the-one}{@password@}}
-  client_condition = ${if match{$transport_name}{plain_|login_}{no}{yes}}
+  client_condition = ${if match{$transport_name}{plain_|login_|external_}{no}{yes}}
 
 plain:
   driver = plaintext
@@ -221,7 +240,7 @@ plain:
   server_condition = ${if and{{eq{$auth2}{@name@}}{eq{$auth3}{@password@}}}}
   server_set_id = $auth2
   client_send = ^@name@^${if match{$transport_name}{wrong}{not-the-one}{@listed@}}
-  client_condition = ${if match{$transport_name}{login_}{no}{yes}}
+  client_condition = ${if match{$transport_name}{login_|external_}{no}{yes}}
 
 login:
   driver = plaintext
@@ -230,4 +249,5 @@ login:
   server_condition = ${if and{{eq{$auth1}{@name@}}{eq{$auth2}{@password@}}}}
   server_set_id = $auth1
   client_send = : @name@ : @listed@
+  client_condition = ${if match{$transport_name}{external_}{no}{yes}}
 """

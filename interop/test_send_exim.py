@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from .certificates import Certificates
+from .certificates import CLIENT, Certificates
 from .exim import Exim
 from .letters import KINDS, make_letter
 from .postfix import Account
@@ -64,6 +64,25 @@ def test_auth(
     exim_server.log.wait_for(f" A={name}:robot ")
     (delivered,) = exim_server.maildir("alice").wait_for(letter)
     assert delivered.octets == letter.unix
+
+
+@pytest.mark.parametrize("way", LIBRARY_WAYS)
+def test_client_certificate(way: str, row: Row, exim_server: Exim, certificates: Certificates) -> None:
+    from smtpx.sasl import Certificate
+
+    row.tls, row.auth = "STARTTLS, client certificate", "EXTERNAL"
+    letter = make_letter()
+    order = Order(
+        address_of("submission", exim_server.port("submission")),
+        letter.octets,
+        [_ALICE],
+        certificates.authority,
+        auth=Certificate(CLIENT),
+        client_certificate=certificates.client_key_and_chain,
+    )
+    WAYS[way](order).assert_sent(_ALICE)
+    exim_server.log.wait_for(f" A=external:{CLIENT} ")
+    assert exim_server.maildir("alice").wait_for(letter)[0].octets == letter.unix
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ def relay(
         "hosts_require_tls": "*",
     }
     login = {**verified, "hosts_require_auth": "*"}
+    client = {"tls_certificate": "$spool_directory/../client.pem"}
     untrusting = {**login, "tls_verify_certificates": "system"}
     plain = {"hosts_avoid_tls": "*"}
     return start_exim(
@@ -48,6 +49,7 @@ def relay(
             Way("login.test", serve_starttls.port, login),
             Way("wrong.test", serve_wrong_logins.port, login),
             Way("cram.test", serve_by_library.port, login),
+            Way("external.test", serve_by_library.port, {**login, **client}),
             Way("refusing.test", serve_by_library.port, verified),
             Way("untrusted.test", serve_starttls.port, untrusting),
             Way("implicit.test", serve_implicit.port, {**login, "protocol": "smtps"}),
@@ -116,6 +118,15 @@ def test_cram_md5(row: Row, relay: Exim, serve_by_library: SmtpxServe) -> None:
     _submit(relay, letter, ["alice@cram.test"])
     stored_intact(serve_by_library, letter, recipients=["alice@cram.test"], protocol="ESMTPSA")
     serve_by_library.wait_for_log("logged in by CRAM-MD5\n")
+
+
+@_BY_LIBRARY
+def test_client_certificate(row: Row, relay: Exim, serve_by_library: SmtpxServe) -> None:
+    row.tls, row.auth = "STARTTLS, client certificate", "EXTERNAL"
+    letter = make_letter()
+    _submit(relay, letter, ["alice@external.test"])
+    stored_intact(serve_by_library, letter, recipients=["alice@external.test"], protocol="ESMTPSA")
+    serve_by_library.wait_for_log("logged in by EXTERNAL\n")
 
 
 @pytest.mark.parametrize("kind", ["dots", "eight-bit", "megabyte"])
