@@ -21,13 +21,14 @@ from .dovecot import Dovecot
 from .exim import Exim
 from .keepers import Keeper
 from .letters import example_letters
-from .peers import find_peer
+from .peers import Peer, find_peer
 from .postfix import Account, Plan, Postfix
 from .serving import LibraryServer, SmtpxServe, library_options, with_accounts, with_certificate
 from .table import Row, as_document, as_text
 
 _PROJECT = Path(__file__).resolve().parent.parent
 _ROWS: list[Row] = []
+_MISSING: set[Peer] = set()
 _ROW = pytest.StashKey[Row]()
 
 # Characters that mean something in a URL, so that percent-encoding is tested on the way.
@@ -61,10 +62,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     row = Row(peers[0].name, peers[0].version, marker.kwargs["direction"], _title(item))
     item.stash[_ROW] = row
     _ROWS.append(row)
-    for peer in peers:
-        if peer.missing:
-            give_up = pytest.fail if os.environ.get("SMTPX_REQUIRE_PEERS") == "1" else pytest.skip
-            give_up(f"{peer.name} can't take part: {peer.missing}")
+    if missing := [peer for peer in peers if peer.missing]:
+        _MISSING.update(missing)
+        give_up = pytest.fail if os.environ.get("SMTPX_REQUIRE_PEERS") == "1" else pytest.skip
+        give_up("; ".join(f"{peer.name} can't take part: {peer.missing}" for peer in missing))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -85,8 +86,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     terminalreporter.section("what ran")
     terminalreporter.write_line(as_text(_ROWS))
-    if missing := sorted({row.peer for row in _ROWS if row.result == "skipped"}):
-        reasons = "; ".join(f"{name} ({find_peer(name).missing})" for name in missing)
+    if _MISSING:
+        reasons = "; ".join(sorted(f"{peer.name} ({peer.missing})" for peer in _MISSING))
         terminalreporter.write_line(f"NOT TESTED: {reasons}", yellow=True, bold=True)
     if config.getoption("--write-docs"):
         terminalreporter.write_line(_write_docs(complete=not terminalreporter.stats.get("deselected")))

@@ -25,7 +25,7 @@ class Peer:
 
 @cache
 def find_peer(name: str) -> Peer:
-    """Look for one of the programs and libraries below."""
+    """Look for one of the programs and libraries that `_VERSIONS` names."""
     if reason := _why_missing(name):
         return Peer(name, missing=reason)
     try:
@@ -45,7 +45,7 @@ def _why_missing(name: str) -> str:
             getpwnam(user)
         except KeyError:
             return f"there is no user {user}"
-    return _why_no_postfix() if name == "Postfix" else ""
+    return _SPECIAL[name]() if name in _SPECIAL else ""
 
 
 def _why_no_postfix() -> str:
@@ -53,6 +53,11 @@ def _why_no_postfix() -> str:
     if not any(found for place in places for found in Path("/usr").glob(f"{place}/sasl2/libsql.so*")):
         return "Postfix needs libsasl2-modules-sql for AUTH"
     return ""
+
+
+def _why_no_dovecot() -> str:
+    version = _output("dovecot", "--version")
+    return "" if version.startswith("2.3.") else f"its configuration is written for 2.3, and this is {version.strip()}"
 
 
 def _output(*command: str) -> str:
@@ -81,6 +86,7 @@ _COMMANDS = {
 }
 _NEEDS_ROOT = frozenset({"Postfix", "Exim", "Dovecot"})
 _NEEDS_USER = {"Postfix": "postfix", "Exim": "Debian-exim", "Dovecot": "dovecot"}
+_SPECIAL = {"Postfix": _why_no_postfix, "Dovecot": _why_no_dovecot}
 _VERSIONS: dict[str, Callable[[], str]] = {
     "swaks": lambda: _output("swaks", "--version").split()[2],
     "curl": lambda: _output("curl", "--version").split()[1],

@@ -8,7 +8,7 @@ import pytest
 from .certificates import Certificates
 from .checks import stored_intact
 from .clients import Envelope, msmtp
-from .letters import KINDS, Letter, make_letter
+from .letters import KINDS, make_letter
 from .postfix import Account
 from .serving import TOKEN, SmtpxServe
 from .table import Row
@@ -41,13 +41,6 @@ def test_message(kind: str, row: Row, tmp_path: Path, serve_starttls: SmtpxServe
     done = msmtp(serve_starttls.port, letter, tmp_path, *login)
     assert done.returncode == 0, done.stdout
     stored_intact(serve_starttls, letter, protocol="ESMTPSA")
-
-
-def test_example(example: Letter, row: Row, tmp_path: Path, serve_starttls: SmtpxServe, login: list[str]) -> None:
-    row.tls, row.auth = "STARTTLS", "PLAIN"
-    done = msmtp(serve_starttls.port, example, tmp_path, *login)
-    assert done.returncode == 0, done.stdout
-    stored_intact(serve_starttls, example, protocol="ESMTPSA")
 
 
 @pytest.mark.parametrize("mechanism", ["LOGIN", "SCRAM-SHA-256", "on"])
