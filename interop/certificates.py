@@ -5,18 +5,21 @@ from pathlib import Path
 
 import trustme
 
-__all__ = ["Certificates", "make_certificates"]
+__all__ = ["CLIENT", "Certificates", "make_certificates"]
+
+CLIENT = "robot@example.test"
 
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """Paths of PEM files; both certificates are for `localhost` and `127.0.0.1`."""
+    """Paths of PEM files; servers' certificates are for `localhost` and `127.0.0.1`, the client's for `CLIENT`."""
 
     authority: Path
     chain: Path
     key: Path
     key_and_chain: Path
     strangers_key_and_chain: Path
+    client_key_and_chain: Path
 
 
 def make_certificates(directory: Path) -> Certificates:
@@ -28,6 +31,7 @@ def make_certificates(directory: Path) -> Certificates:
         key=directory / "key.pem",
         key_and_chain=directory / "key-and-chain.pem",
         strangers_key_and_chain=directory / "stranger.pem",
+        client_key_and_chain=directory / "client.pem",
     )
     ours = authority.issue_cert("localhost", "127.0.0.1")
     authority.cert_pem.write_to_path(made.authority)
@@ -37,4 +41,6 @@ def make_certificates(directory: Path) -> Certificates:
     ours.private_key_and_cert_chain_pem.write_to_path(made.key_and_chain)
     strangers = stranger.issue_cert("localhost", "127.0.0.1")
     strangers.private_key_and_cert_chain_pem.write_to_path(made.strangers_key_and_chain)
+    client = authority.issue_cert(CLIENT)
+    client.private_key_and_cert_chain_pem.write_to_path(made.client_key_and_chain)
     return made

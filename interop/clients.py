@@ -1,9 +1,11 @@
 """Command lines of the foreign clients."""
 
+import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .letters import Letter
 from .postfix import Account
@@ -13,6 +15,8 @@ __all__ = [
     "curl",
     "curl_login",
     "curl_trust",
+    "msmtp",
+    "nodemailer",
     "smtp_source",
     "swaks",
     "swaks_login",
@@ -76,6 +80,39 @@ def curl_trust(authority: Path) -> Sequence[str]:
     return ["--ssl-reqd", "--cacert", str(authority)]
 
 
+def msmtp(port: int, letter: Letter, directory: Path, *settings: str, envelope: Envelope | None = None) -> Done:
+    """msmtp, the letter on its standard input with Unix lines, as it wants them.
+
+    `settings` are lines of its configuration: passwords are for nobody's process list.
+    """
+    envelope = envelope or Envelope()
+    configuration = directory / "msmtprc"
+    configuration.touch(mode=0o600)
+    lines = ["account default", "host localhost", f"port {port}", "domain msmtp.example.org", *_MSMTP, *settings]
+    configuration.write_text("".join(f"{line}\n" for line in lines))
+    command = ["msmtp", "--debug", "--file", str(configuration), f"--from={envelope.sender}"]
+    return _run(*command, "--", *envelope.recipients, content=letter.unix)
+
+
+_MSMTP = (
+    "timeout 60",
+    "set_from_header off",
+    "set_date_header off",
+    "set_msgid_header off",
+    "remove_bcc_headers off",
+    "undisclosed_recipients off",
+)
+
+
+def nodemailer(directory: Path, *orders: Mapping[str, object]) -> list[dict[str, Any]]:
+    """What became of each order, in one run of node; see node/send.js."""
+    file = directory / "orders.json"
+    file.write_text(json.dumps(orders))
+    done = _run("node", str(Path(__file__).parent / "node" / "send.js"), str(file))
+    assert done.returncode == 0, done.stdout
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 def smtp_source(port: int, *options: str, envelope: Envelope | None = None) -> Done:
     """Postfix's load generator: many messages over several connections, no TLS, no AUTH."""
     envelope = envelope or Envelope()
@@ -83,13 +120,12 @@ def smtp_source(port: int, *options: str, envelope: Envelope | None = None) -> D
     return _run(*command, f"inet:127.0.0.1:{port}")
 
 
-def _run(*command: str) -> Done:
-    return subprocess.run(
+def _run(*command: str, content: bytes = b"") -> Done:
+    done = subprocess.run(
         command,
-        stdin=subprocess.DEVNULL,
+        input=content,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
         timeout=_TIMEOUT_SECONDS + 10,
     )
+    return Done(done.args, done.returncode, done.stdout.decode("utf-8", "replace"))

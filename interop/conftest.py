@@ -8,22 +8,27 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from .certificates import Certificates, make_certificates
 from .children import all_logs
+from .dovecot import Dovecot
+from .exim import Exim
+from .keepers import Keeper
 from .letters import example_letters
-from .peers import find_peer
+from .peers import Peer, find_peer
 from .postfix import Account, Plan, Postfix
-from .serving import SmtpxServe, with_accounts, with_certificate
+from .serving import LibraryServer, SmtpxServe, library_options, with_accounts, with_certificate
 from .table import Row, as_document, as_text
 
 _PROJECT = Path(__file__).resolve().parent.parent
 _ROWS: list[Row] = []
+_MISSING: set[Peer] = set()
 _ROW = pytest.StashKey[Row]()
 
 # Characters that mean something in a URL, so that percent-encoding is tested on the way.
@@ -35,7 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "peer(name, direction): the foreign program, and who sends to whom")
+    config.addinivalue_line(
+        "markers", "peer(name, ..., direction): the foreign program, others it needs, and who sends to whom"
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -51,13 +58,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     marker = item.get_closest_marker("peer")
     if not marker:
         return
-    peer = find_peer(*marker.args)
-    row = Row(peer.name, peer.version, marker.kwargs["direction"], _title(item))
+    peers = [find_peer(name) for name in marker.args]
+    row = Row(peers[0].name, peers[0].version, marker.kwargs["direction"], _title(item))
     item.stash[_ROW] = row
     _ROWS.append(row)
-    if peer.missing:
+    if missing := [peer for peer in peers if peer.missing]:
+        _MISSING.update(missing)
         give_up = pytest.fail if os.environ.get("SMTPX_REQUIRE_PEERS") == "1" else pytest.skip
-        give_up(f"{peer.name} can't take part: {peer.missing}")
+        give_up("; ".join(f"{peer.name} can't take part: {peer.missing}" for peer in missing))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -78,8 +86,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     terminalreporter.section("what ran")
     terminalreporter.write_line(as_text(_ROWS))
-    if missing := sorted({row.peer for row in _ROWS if row.result == "skipped"}):
-        reasons = "; ".join(f"{name} ({find_peer(name).missing})" for name in missing)
+    if _MISSING:
+        reasons = "; ".join(sorted(f"{peer.name} ({peer.missing})" for peer in _MISSING))
         terminalreporter.write_line(f"NOT TESTED: {reasons}", yellow=True, bold=True)
     if config.getoption("--write-docs"):
         terminalreporter.write_line(_write_docs(complete=not terminalreporter.stats.get("deselected")))
@@ -119,10 +127,11 @@ def serve(workshop: Path) -> Iterator[Serve]:
     """Start `smtpx serve` with the given options; all are drained at the end of the run."""
     with ExitStack() as running:
 
-        def start(name: str, *options: str | Path) -> SmtpxServe:
+        def start(name: str, *options: str | Path, kind: type[SmtpxServe] = SmtpxServe) -> SmtpxServe:
             directory = workshop / name
             directory.mkdir()
-            return running.enter_context(SmtpxServe(directory, *options))
+            place = () if "--unix" in options else ("--port", "0")
+            return running.enter_context(kind(directory, *place, *options))
 
         yield start
 
@@ -131,6 +140,13 @@ def serve(workshop: Path) -> Iterator[Serve]:
 def serve_starttls(serve: Serve, certificates: Certificates) -> SmtpxServe:
     """STARTTLS, and AUTH required."""
     return serve("starttls", *with_certificate(certificates), *with_accounts(ROBOT))
+
+
+@pytest.fixture(scope="module")
+def serve_wrong_logins(serve: Serve, certificates: Certificates, request: pytest.FixtureRequest) -> SmtpxServe:
+    """As `serve_starttls`, one for each module, as it shuts out networks with many failed logins."""
+    name = f"wrong-{request.module.__name__.rpartition('.')[2]}"
+    return serve(name, *with_certificate(certificates), *with_accounts(ROBOT))
 
 
 @pytest.fixture(scope="session")
@@ -155,6 +171,26 @@ def serve_narrow(serve: Serve) -> SmtpxServe:
 def serve_lmtp(serve: Serve) -> SmtpxServe:
     """LMTP, no TLS, no AUTH."""
     return serve("lmtp", "--lmtp")
+
+
+@pytest.fixture(scope="session")
+def serve_lmtp_socket(serve: Serve, workshop: Path) -> SmtpxServe:
+    """LMTP on a unix socket."""
+    server = serve("lmtp-socket", "--lmtp", "--unix", workshop / "lmtp.sock")
+    Path(server.socket_path).chmod(0o666)  # peers don't run as our user
+    return server
+
+
+@pytest.fixture(scope="session")
+def serve_by_library(serve: Serve, certificates: Certificates) -> SmtpxServe:
+    """STARTTLS, every SASL mechanism, and nobody@ refused."""
+    return serve("library", *library_options(certificates, ROBOT), kind=LibraryServer)
+
+
+@pytest.fixture(scope="session")
+def serve_lmtp_by_library(serve: Serve, certificates: Certificates) -> SmtpxServe:
+    """LMTP with STARTTLS, and nobody@ refused."""
+    return serve("library-lmtp", *library_options(certificates, ROBOT), "--lmtp", kind=LibraryServer)
 
 
 StartPostfix = Callable[[str, Plan], Postfix]
@@ -214,6 +250,55 @@ def _server_plan(certificates: Certificates) -> Plan:
         accounts=[ROBOT],
         mechanisms="PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256",
     )
+
+
+StartExim = Callable[..., Exim]
+
+
+@pytest.fixture(scope="session")
+def start_exim(workshop: Path, certificates: Certificates) -> Iterator[StartExim]:
+    """Start a private Exim; all are stopped at the end of the run."""
+    with ExitStack() as running:
+
+        def start(name: str, **plan: Any) -> Exim:  # noqa: ANN401 - what Exim takes
+            directory = workshop / name
+            directory.mkdir(mode=0o755)
+            return running.enter_context(Exim(directory, certificates, ROBOT, **plan))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def exim_server(start_exim: StartExim) -> Exim:
+    """Exim that receives and delivers to Maildirs."""
+    mailboxes = {"alice@example.test": "alice", "bob@example.test": "bob", "jürgen@example.test": "juergen"}
+    return start_exim("exim-server", mailboxes=mailboxes)
+
+
+@pytest.fixture(scope="session")
+def dovecot(workshop: Path, certificates: Certificates) -> Iterator[Dovecot]:
+    """Dovecot that delivers to Maildirs of alice, bob and broken, whose is none, and knows who may log in."""
+    directory = workshop / "dovecot"
+    directory.mkdir(mode=0o755)
+    with Dovecot(directory, certificates, ROBOT, ["alice", "bob", "broken"]) as running:
+        (directory / "mail" / "broken").touch()
+        yield running
+
+
+StartKeeper = Callable[..., Keeper]
+
+
+@pytest.fixture(scope="session")
+def start_keeper(workshop: Path, certificates: Certificates) -> Iterator[StartKeeper]:
+    """Start a library's server, with options for the library; all are stopped at the end of the run."""
+    with ExitStack() as running:
+
+        def start(name: str, program: Sequence[str], **options: object) -> Keeper:
+            directory = workshop / name
+            directory.mkdir()
+            return running.enter_context(Keeper(program, directory, certificates, ROBOT, options))
+
+        yield start
 
 
 _EVERY_KEYWORD = "pipelining, chunking, size, vrfy, etrn, starttls, auth, enhancedstatuscodes, 8bitmime, dsn, smtputf8"

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from email.parser import BytesHeaderParser
+from email.parser import BytesHeaderParser, HeaderParser
 from pathlib import Path
 
 from .children import wait_until
@@ -23,7 +23,7 @@ class Delivered:
 
     def trace_values(self, name: str) -> list[str]:
         """The values of one trace header, the newest first."""
-        return [str(value) for value in BytesHeaderParser().parsebytes(self.trace).get_all(name, [])]
+        return [str(value) for value in HeaderParser().parsestr(self.trace.decode()).get_all(name, [])]
 
 
 @dataclass(frozen=True, slots=True)

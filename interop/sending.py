@@ -8,17 +8,25 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .postfix import Account
 
-__all__ = ["WAYS", "Order", "Outcome", "Way", "address_of", "send_by_command"]
+if TYPE_CHECKING:
+    from smtpx import BearerToken
+    from smtpx.client.settings import ClientOptions
+    from smtpx.sasl import Certificate
+
+__all__ = ["LIBRARY_WAYS", "WAYS", "Order", "Outcome", "Way", "address_of", "send_by_command"]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to send, from whom, to whom, and through which server; `authority` None: as if nothing was said of trust."""
+    """What to send, from whom, to whom, and through which server; `authority` None: as if nothing was said of trust.
+
+    `options` are for the command alone; `mechanisms`, `auth` and `client_certificate` for the library.
+    """
 
     url: str
     octets: bytes
@@ -26,6 +34,9 @@ class Order:
     authority: Path | None
     sender: str = "sender@example.org"
     options: Sequence[str] = field(default=())
+    mechanisms: Sequence[str] | None = None
+    auth: "BearerToken | Certificate | None" = None
+    client_certificate: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,13 @@ class Outcome:
     over_tls: bool = False
     status: int | None = None
     trace: str = ""
+
+    def assert_sent(self, *recipients: str) -> None:
+        """Everybody was accepted."""
+        assert self.error == "", self
+        assert self.accepted == set(recipients), self
+        assert not self.refused, self
+        assert self.status in (0, None), self
 
 
 Way = Callable[[Order], Outcome]
@@ -74,7 +92,7 @@ def send_by_client(order: Order) -> Outcome:
     import smtpx
 
     try:
-        with smtpx.Client(order.url, ssl_context=_trusting(order)) as client:
+        with smtpx.Client(order.url, **_settings(order)) as client:
             return _outcome(client.send(order.octets, sender=order.sender, recipients=list(order.recipients)))
     except smtpx.SMTPXError as error:
         return _outcome(getattr(error, "result", None), type(error).__name__)
@@ -85,7 +103,7 @@ def send_by_async_client(order: Order) -> Outcome:
     import smtpx
 
     async def send() -> Outcome:
-        async with smtpx.AsyncClient(order.url, ssl_context=_trusting(order)) as client:
+        async with smtpx.AsyncClient(order.url, **_settings(order)) as client:
             return _outcome(await client.send(order.octets, sender=order.sender, recipients=list(order.recipients)))
 
     try:
@@ -94,8 +112,15 @@ def send_by_async_client(order: Order) -> Outcome:
         return _outcome(getattr(error, "result", None), type(error).__name__)
 
 
-def _trusting(order: Order) -> ssl.SSLContext | None:
-    return ssl.create_default_context(cafile=str(order.authority)) if order.authority else None
+def _settings(order: Order) -> "ClientOptions":
+    settings: ClientOptions = {"auth_mechanisms": order.mechanisms}
+    if order.authority:
+        context = settings["ssl_context"] = ssl.create_default_context(cafile=str(order.authority))
+        if order.client_certificate:
+            context.load_cert_chain(order.client_certificate)
+    if order.auth:
+        settings["auth"] = order.auth
+    return settings
 
 
 def _outcome(result: object, error: str = "") -> Outcome:
@@ -112,3 +137,6 @@ WAYS: Mapping[str, Way] = {
     "Client": send_by_client,
     "AsyncClient": send_by_async_client,
 }
+
+# Those that can be told how to log in.
+LIBRARY_WAYS = [way for way in WAYS if way != "smtpx send"]

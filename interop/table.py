@@ -74,8 +74,9 @@ _DOCUMENT = """\
 Written by `scripts/interop --write-docs` on {system}; do not edit. Each line counts what was seen to work, or not,
 between smtpx and a program that others wrote. Unless the line says otherwise, certificates are verified against a
 throw-away authority by whoever is the client (swaks checks the chain only, Postfix at level "encrypt" nothing). What
-arrives is compared octet by octet with what was sent, after the trace headers that servers put first. Lines marked
-"control" have no smtpx in them: they prove the peers.
+arrives is compared octet by octet with what was sent, after the trace headers that servers put first. "smtpx serve" is
+the command; "smtpx.Server" a program written with the library, for SASL mechanisms and refusals that the command does
+not have. Lines marked "control" prove the peers, mostly without smtpx, and that a changed message is noticed.
 
 ## Who with whom
 

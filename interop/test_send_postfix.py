@@ -7,7 +7,7 @@ import pytest
 from .certificates import Certificates
 from .letters import KINDS, Letter, make_letter
 from .postfix import Account, Postfix
-from .sending import WAYS, Order, Outcome, address_of, send_by_command
+from .sending import WAYS, Order, address_of, send_by_command
 from .table import Row
 from .wiretap import Wiretap
 
@@ -26,13 +26,6 @@ def submission(postfix_server: Postfix, robot: Account) -> str:
     return address_of("submission", postfix_server.port("submission"), robot)
 
 
-def _assert_sent(outcome: Outcome, *recipients: str) -> None:
-    assert outcome.error == "", outcome
-    assert outcome.accepted == set(recipients), outcome
-    assert not outcome.refused, outcome
-    assert outcome.status in (0, None), outcome
-
-
 @_every_way
 @pytest.mark.parametrize("kind", KINDS)
 def test_message(
@@ -46,7 +39,7 @@ def test_message(
     row.tls, row.auth = "STARTTLS", "best common"
     letter = make_letter(kind)
     outcome = WAYS[way](Order(submission, letter.octets, [_ALICE], certificates.authority))
-    _assert_sent(outcome, _ALICE)
+    outcome.assert_sent(_ALICE)
     assert outcome.over_tls
     (delivered,) = postfix_server.maildir("alice").wait_for(letter)
     assert delivered.octets == letter.unix
@@ -67,7 +60,7 @@ def test_example(
     row.tls, row.auth = "STARTTLS", "best common"
     copy = Letter(example.kind, *_fresh(example))
     outcome = WAYS[way](Order(submission, copy.octets, [_ALICE], certificates.authority))
-    _assert_sent(outcome, _ALICE)
+    outcome.assert_sent(_ALICE)
     (delivered,) = postfix_server.maildir("alice").wait_for(copy)
     assert delivered.octets == copy.unix
 
@@ -97,7 +90,7 @@ def test_scheme(
     letter = make_letter("dots")
     url = address_of(scheme, postfix_server.port(listener), robot)
     outcome = WAYS[way](Order(url, letter.octets, [_ALICE], certificates.authority))
-    _assert_sent(outcome, _ALICE)
+    outcome.assert_sent(_ALICE)
     assert outcome.over_tls
     (delivered,) = postfix_server.maildir("alice").wait_for(letter)
     assert delivered.octets == letter.unix
@@ -111,7 +104,7 @@ def test_without_tls(way: str, listener: str, row: Row, postfix_server: Postfix,
     letter = make_letter("dots")
     url = address_of("smtp+plain", postfix_server.port(listener))
     outcome = WAYS[way](Order(url, letter.octets, [_ALICE, _BOB], certificates.authority))
-    _assert_sent(outcome, _ALICE, _BOB)
+    outcome.assert_sent(_ALICE, _BOB)
     assert not outcome.over_tls
     for name in ("alice", "bob"):
         assert postfix_server.maildir(name).wait_for(letter)[0].octets == letter.unix
@@ -125,7 +118,7 @@ def test_opportunistic_tls_is_taken(way: str, row: Row, postfix_server: Postfix,
     letter = make_letter()
     url = address_of("smtp", postfix_server.port("relay"))
     outcome = WAYS[way](Order(url, letter.octets, [_ALICE], certificates.authority))
-    _assert_sent(outcome, _ALICE)
+    outcome.assert_sent(_ALICE)
     assert outcome.over_tls
     postfix_server.maildir("alice").wait_for(letter)
 
@@ -136,7 +129,7 @@ def test_opportunistic_tls_asks_for_no_trust(way: str, row: Row, postfix_server:
     letter = make_letter()
     url = address_of("smtp", postfix_server.port("strange-relay"))
     outcome = WAYS[way](Order(url, letter.octets, [_ALICE], authority=None))
-    _assert_sent(outcome, _ALICE)
+    outcome.assert_sent(_ALICE)
     assert outcome.over_tls
     postfix_server.maildir("alice").wait_for(letter)
 
@@ -146,7 +139,7 @@ def test_insecure(row: Row, postfix_server: Postfix, robot: Account) -> None:
     letter = make_letter()
     url = address_of("submission", postfix_server.port("stranger"), robot)
     outcome = send_by_command(Order(url, letter.octets, [_ALICE], authority=None, options=["--insecure"]))
-    _assert_sent(outcome, _ALICE)
+    outcome.assert_sent(_ALICE)
     assert outcome.over_tls
     postfix_server.maildir("alice").wait_for(letter)
 
@@ -169,7 +162,7 @@ def test_non_ascii_recipient(
     row.tls, row.auth = "STARTTLS", "best common"
     letter = make_letter("utf8-headers")
     outcome = WAYS[way](Order(submission, letter.octets, [recipient], certificates.authority))
-    _assert_sent(outcome, recipient)
+    outcome.assert_sent(recipient)
     (delivered,) = postfix_server.maildir(maildir).wait_for(letter)
     assert delivered.octets == letter.unix
     assert b"with UTF8SMTPSA" in delivered.trace
@@ -180,7 +173,7 @@ def test_null_sender(way: str, row: Row, postfix_server: Postfix, certificates: 
     row.tls, row.auth = "STARTTLS", "best common"
     letter = make_letter()
     order = Order(submission, letter.octets, [_ALICE], certificates.authority, sender="")
-    _assert_sent(WAYS[way](order), _ALICE)
+    WAYS[way](order).assert_sent(_ALICE)
     (delivered,) = postfix_server.maildir("alice").wait_for(letter)
     assert delivered.trace_values("Return-Path") == ["<>"]
 
@@ -280,7 +273,7 @@ def test_no_chunking(kind: str, row: Row, postfix_server: Postfix, certificates:
     row.tls, row.auth = "STARTTLS", "best common"
     letter = make_letter(kind)
     order = Order(submission, letter.octets, [_ALICE], certificates.authority, options=["--no-chunking"])
-    _assert_sent(send_by_command(order), _ALICE)
+    send_by_command(order).assert_sent(_ALICE)
     (delivered,) = postfix_server.maildir("alice").wait_for(letter)
     assert delivered.octets == letter.unix
     assert " bdat=" not in postfix_server.log.wait_for(" data=1 ")
@@ -314,7 +307,7 @@ def test_trace_hides_the_password(row: Row, certificates: Certificates, robot: A
     row.tls, row.auth = "STARTTLS", "best common"
     order = Order(submission, make_letter().octets, [_ALICE], certificates.authority, options=["--trace"])
     outcome = send_by_command(order)
-    _assert_sent(outcome, _ALICE)
+    outcome.assert_sent(_ALICE)
     assert "RCPT TO:<alice@example.test>" in outcome.trace
     assert robot.password not in outcome.trace
 
@@ -326,7 +319,7 @@ def _overheard(
     with Wiretap(postfix.port("plain")) as tap:
         url = address_of("smtp+plain", tap.port)
         order = Order(url, letter.octets, [_ALICE, _BOB], certificates.authority, options=options)
-        _assert_sent(send_by_command(order), _ALICE, _BOB)
+        send_by_command(order).assert_sent(_ALICE, _BOB)
         postfix.maildir("alice").wait_for(letter)
         return tap.turns
 

@@ -105,16 +105,16 @@ def test_non_ascii_recipient(row: Row, tmp_path: Path, serve_starttls: SmtpxServ
 def test_wrong_password_is_refused(
     row: Row,
     tmp_path: Path,
-    serve_starttls: SmtpxServe,
+    serve_wrong_logins: SmtpxServe,
     certificates: Certificates,
     robot: Account,
 ) -> None:
     row.tls, row.auth = "STARTTLS", "PLAIN, wrong"
     letter = make_letter()
     wrong = curl_login(Account(robot.user, "not-the-one"), "PLAIN")
-    done = curl(_url(serve_starttls), letter, tmp_path, *curl_trust(certificates.authority), *wrong)
+    done = curl(_url(serve_wrong_logins), letter, tmp_path, *curl_trust(certificates.authority), *wrong)
     assert done.returncode == _LOGIN_DENIED, done.stdout
-    assert not serve_starttls.maildir.find(letter)
+    assert not serve_wrong_logins.maildir.find(letter)
 
 
 def test_mail_without_login_is_refused(

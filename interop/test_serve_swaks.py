@@ -116,17 +116,17 @@ def test_wrong_password_is_refused(
     mechanism: str,
     row: Row,
     tmp_path: Path,
-    serve_starttls: SmtpxServe,
+    serve_wrong_logins: SmtpxServe,
     certificates: Certificates,
     robot: Account,
 ) -> None:
     row.tls, row.auth = "STARTTLS", f"{mechanism}, wrong"
     letter = make_letter()
     wrong = swaks_login(Account(robot.user, "not-the-one"), mechanism)
-    done = swaks(serve_starttls.port, letter, tmp_path, *swaks_trust(certificates.authority), *wrong)
+    done = swaks(serve_wrong_logins.port, letter, tmp_path, *swaks_trust(certificates.authority), *wrong)
     assert done.returncode == _AUTH_FAILED, done.stdout
     assert " 535 5.7.8 " in done.stdout
-    assert not serve_starttls.maildir.find(letter)
+    assert not serve_wrong_logins.maildir.find(letter)
 
 
 def test_mail_without_login_is_refused(
