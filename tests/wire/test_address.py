@@ -324,6 +324,7 @@ def test_mailbox_is_read_without_brackets_and_any_case_is_kept() -> None:
         ("BÜCHER.example", "xn--bcher-kva.example"),
         ("XN--BCHER-KVA.Example", "xn--bcher-kva.example"),
         ("bücher\u3002example", "xn--bcher-kva.example"),
+        ("bücher.example\u3002", "xn--bcher-kva.example"),
         ("axn--b.example", "axn--b.example"),
         ("ab--xn--c.example", "ab--xn--c.example"),
     ],

@@ -26,8 +26,8 @@ class Target:
 
     @property
     def tls_name(self) -> str | None:
-        """The name a certificate must bear; an internationalised one in A-labels."""
-        return ascii_domain(self.host) if self.host else None
+        """The name a certificate must bear: without the dot of the root, an internationalised one in A-labels."""
+        return ascii_domain(self.host).removesuffix(".") if self.host else None
 
     @property
     def is_local(self) -> bool:

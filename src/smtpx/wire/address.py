@@ -179,7 +179,7 @@ def ascii_domain(domain: str) -> str:
     try:
         if _bytes(domain) > MAX_DOMAIN_BYTES:  # idna's work grows faster than its input
             raise ValueError(domain)
-        encoded = idna.encode(domain, uts46=True).decode("ascii")
+        encoded = idna.encode(domain, uts46=True).decode("ascii").removesuffix(".")  # U+3002 is a dot too
         idna.decode(encoded)
     except (ValueError, IndexError):
         raise WireError(Fault.ADDRESS, f"not a domain name: {escape(domain)}") from None
