@@ -126,6 +126,8 @@ def _parse_any_path(text: str, recipient: bool, brackets: bool, max_local: int) 
         bare = None if brackets else _BARE.match(text)
         if bare is None:
             raise WireError(Fault.ARGUMENT, "a path stands in angle brackets")
+        if _bytes(bare[0]) > MAX_PATH_BYTES - 2:
+            raise WireError(Fault.ADDRESS, f"an address of more than {MAX_PATH_BYTES - 2} octets")
         return _checked(bare[1], bare[2], max_local), text[bare.end() :]
     match = _PATH.match(text)
     if match is None:
