@@ -205,9 +205,11 @@ def test_d45_what_the_server_repeats_of_our_words_is_masked() -> None:
 
 
 def test_third_question_is_given_up() -> None:
-    text = "C: AUTH LOGIN\nS: 334\nC: dXNlcg==\nS: 334\nC: c2VjcmV0\nS: 334\nC: *\nS: 501 x"
+    text = "C: AUTH LOGIN\nS: 334\nC: dXNlcg==\nS: 334\nC: c2VjcmV0\nS: 334\nC: *\nS: 501 c2VjcmV0"
     error = auth(text, offers="LOGIN")
     assert isinstance(error, AuthenticationError)
+    assert error.reply is not None
+    assert error.reply.text == "****"
     assert "third" in str(error)
 
 
