@@ -213,6 +213,12 @@ def test_third_question_is_given_up() -> None:
     assert "third" in str(error)
 
 
+def test_a_question_behind_the_last_word_is_no_answer() -> None:
+    error = auth("C: AUTH PLAIN AHVzZXIAc2VjcmV0\nS: 334\nC: *\nS: 334", offers="PLAIN")
+    assert isinstance(error, RemoteProtocolError)
+    assert error.stage == "auth"
+
+
 def test_c09_d16_no_star_after_535() -> None:
     error = auth(f"C: AUTH PLAIN {PLAIN}\nS: 535-a\nS: 535 b")
     assert isinstance(error, AuthenticationError)

@@ -296,7 +296,11 @@ def _response(
     except ValueError as error:
         yield from write(protocol, plan.timeouts, protocol.respond(b"*"))
         answer = yield from read_answer(protocol, plan.timeouts)
+        if answer.reply.severity is Severity.CONTINUE:
+            protocol.connection_closed()
+            raise RemoteProtocolError(f"{mechanism.name} goes on although it was cancelled", stage="auth") from error
         if not isinstance(error, SASLError):
+            protocol.connection_closed()
             raise RemoteProtocolError(f"a challenge of {mechanism.name} is not base64", stage="auth") from error
         what = str(error)
         shown = f"{mechanism.name} given up: {what}"
