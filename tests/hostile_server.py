@@ -6,6 +6,7 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from smtpx.errors import (
     AuthenticationError,
@@ -17,7 +18,7 @@ from smtpx.errors import (
 )
 from tests.cli.peers import FakeServer
 
-__all__ = ["ROWS", "Row"]
+__all__ = ["ROWS", "Row", "tls_servers"]
 
 Act = Callable[[socket.socket], None]
 _MIB = 1024 * 1024
@@ -246,3 +247,60 @@ ROWS: tuple[Row, ...] = (
     Row("quit reset", "QUIT", reset(), None, 0),
 )
 assert len({row.name for row in ROWS}) == len(ROWS)
+
+
+def _behind_220(octets: bytes, then: Act) -> Act:
+    """A 220 to STARTTLS, and when the ClientHello has come, this in place of a handshake."""
+
+    def act(connection: socket.socket) -> None:
+        connection.sendall(b"220 go\r\n")
+        connection.recv(1)
+        connection.sendall(octets)
+        then(connection)
+        raise ConnectionAbortedError("nothing behind it is SMTP")
+
+    return act
+
+
+def _first(octets: bytes, then: Act) -> Act:
+    """This in place of a handshake, to a client that begins with one."""
+
+    def act(connection: socket.socket) -> None:
+        connection.recv(1)
+        connection.sendall(octets)
+        then(connection)
+        raise ConnectionAbortedError("nothing behind it is SMTP")
+
+    return act
+
+
+# The beginning of a handshake, and what does not belong there: 75 whatever it is.
+HANDSHAKES: dict[str, tuple[bytes, Act]] = {
+    "garbage": (bytes(range(256)) * 8, silence),
+    "SMTP in clear": (b"250-x\r\n250 AUTH PLAIN\r\n", silence),
+    "a fatal alert": (b"\x15\x03\x03\x00\x02\x02\x28", silence),
+    "half a record": (b"\x16\x03\x03\x40\x00\x02", silence),
+    "half a record, and vanishes": (b"\x16\x03\x03\x40\x00\x02", vanish()),
+    "nothing, and vanishes": (b"", vanish()),
+    "nothing, and resets": (b"", reset()),
+    "nothing, and half-closes": (b"", half_close()),
+    "nothing": (b"", silence),
+    "octets now and then": (b"\x16\x03\x03\x40\x00", endless(b"\x02", pause_seconds=0.05)),
+    "records without end": (b"", endless(b"\x16\x03\x03\x40\x00" + b"\x02" * 0x4000)),
+    "HelloRequests without end, which OpenSSL overlooks": (
+        b"",
+        endless(b"\x16\x03\x03\x40\x00" + bytes(0x4000), at_most=1 << 40),
+    ),
+}
+
+
+def tls_servers() -> list[tuple[str, str, Callable[[], FakeServer]]]:
+    """Names, URL schemes, and servers whose handshakes are none."""
+    rows: list[tuple[str, str, Callable[[], FakeServer]]] = []
+    for name, (octets, then) in HANDSHAKES.items():
+        first, behind = _first(octets, then), _behind_220(octets, then)
+        rows.append((f"{name}, at once", "smtps", partial(FakeServer, greeting=first)))
+        rows.append(
+            (f"{name}, behind 220", "submission", partial(FakeServer, {"STARTTLS": behind}, offers=["STARTTLS"]))
+        )
+    return rows

@@ -1,9 +1,12 @@
 """Both clients against servers that do what no server should: the right error, and nothing believed."""
 
+from collections.abc import Callable
+
 import pytest
 
-from smtpx.errors import RefusedError, SMTPXError
-from tests.hostile_server import ROWS, Row
+from smtpx.errors import ConnectionLost, DeadlineError, RefusedError, SMTPXError, TLSError
+from tests.cli.peers import FakeServer
+from tests.hostile_server import ROWS, Row, tls_servers
 from tests.peers import Colour
 
 TO = "b@example.net"
@@ -29,3 +32,18 @@ def test_row(colour: Colour, row: Row) -> None:
         assert isinstance(error, RefusedError) or error.result is None or TO not in error.result.refused
         assert len(str(error)) < 3000
         assert str(error).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "make"), tls_servers(), ids=lambda each: each if isinstance(each, str) else ""
+)
+def test_h041_no_handshake(colour: Colour, name: str, scheme: str, make: Callable[[], FakeServer]) -> None:
+    with make() as server:
+        where = f"{scheme}://u:p@127.0.0.1:{server.port}"
+        with (
+            colour.client(where, timeout=0.7, hello_name="me") as client,
+            pytest.raises((TLSError, ConnectionLost, DeadlineError)) as caught,
+        ):
+            client.send(BODY, sender="a@example.org", recipients=[TO])
+        assert caught.value.is_temporary
+        assert not {"AUTH", "MAIL"} & set(server.verbs)
