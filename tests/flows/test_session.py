@@ -205,10 +205,18 @@ def test_d45_what_the_server_repeats_of_our_words_is_masked() -> None:
 
 
 def test_third_question_is_given_up() -> None:
-    text = "C: AUTH LOGIN\nS: 334\nC: dXNlcg==\nS: 334\nC: c2VjcmV0\nS: 334\nC: *\nS: 501 x"
+    text = "C: AUTH LOGIN\nS: 334\nC: dXNlcg==\nS: 334\nC: c2VjcmV0\nS: 334\nC: *\nS: 501 c2VjcmV0"
     error = auth(text, offers="LOGIN")
     assert isinstance(error, AuthenticationError)
+    assert error.reply is not None
+    assert error.reply.text == "****"
     assert "third" in str(error)
+
+
+def test_a_question_behind_the_last_word_is_no_answer() -> None:
+    error = auth("C: AUTH PLAIN AHVzZXIAc2VjcmV0\nS: 334\nC: *\nS: 334", offers="PLAIN")
+    assert isinstance(error, RemoteProtocolError)
+    assert error.stage == "auth"
 
 
 def test_c09_d16_no_star_after_535() -> None:

@@ -1,6 +1,8 @@
 """What a client says it wants to speak, out of real ClientHellos (H048)."""
 
+# ruff: noqa: ANN401 - as bytearray has it
 import ssl
+from typing import Any
 
 import pytest
 
@@ -69,3 +71,21 @@ def test_the_watch_looks_only_at_the_first() -> None:
     assert watch.allows(hello("smtp"))
     assert watch.allows(hello("h2"))
     assert ssl.HAS_ALPN
+
+
+def test_tiny_records_are_looked_at_once() -> None:
+    class Counted(bytearray):
+        copied = 0
+
+        def __getitem__(self, key: Any) -> Any:
+            piece = super().__getitem__(key)
+            Counted.copied += len(piece) if isinstance(piece, bytearray) else 0
+            return piece
+
+    watch = AlpnWatch(MAIL)
+    watch._record, watch._message = Counted(), Counted()
+    flood = b"".join(b"\x16\x03\x01\x00\x01" + bytes([octet]) for octet in (1, 0, 0xFF, 0xFF, *bytes(2000)))
+    for octet in flood:
+        assert watch.allows(bytes([octet]))
+    assert Counted.copied <= len(flood)
+    assert len(watch._record) <= 6

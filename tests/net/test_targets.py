@@ -12,7 +12,9 @@ def test_target_as_text_and_as_tls_name() -> None:
     assert str(Target("::1", 25)) == "[::1]:25"
     assert str(Target(unix_path="/x")) == "/x"
     assert Target("Bücher.example").tls_name == "xn--bcher-kva.example"  # H045
+    assert Target("mail.example.org.").tls_name == "mail.example.org"
     assert Target("::1").tls_name == "::1"
+    assert Target("fe80::1%eth\u00fc").tls_name == "fe80::1"
     assert Target(unix_path="/x").tls_name is None
 
 

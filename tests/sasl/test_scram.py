@@ -253,6 +253,13 @@ def test_wrong_proof_of_any_size(proof: bytes) -> None:
         server.answer(final[: final.index(b",p=") + 3] + proof)
 
 
+def test_right_proof_with_more_behind_it() -> None:
+    server, _, final = start_server()
+    begin = final.index(b",p=") + 3
+    with pytest.raises(ProofError):
+        server.answer(final[:begin] + base64.b64encode(base64.b64decode(final[begin:]) + b"x"))
+
+
 def test_nothing_comes_behind_the_signature() -> None:
     server, _, final = start_server()
     assert server.answer(final) is not None

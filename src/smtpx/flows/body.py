@@ -180,15 +180,21 @@ class BodySender:
         return refusal
 
     def _read_verdicts(self) -> Flow[list[Answer]]:
+        """Each verdict that is owed; behind a 421 those that still come, and the 421 for those that don't."""
         answers: list[Answer] = []
+        closing: Answer | None = None
+        owes = self._protocol.owes
         try:
             while self._protocol.owes:
                 answers.append((yield from read_answer(self._protocol, self._timeouts)))
-                if answers[-1].reply.code == 421:
-                    yield from close(self._protocol)
-                    return answers + answers[-1:] * (len(self._tally.order) - len(answers))
-        except TransportError:
-            if self._protocol.dialect.verdict_per_recipient:
-                self._tally.take_verdicts(answers)
-            raise
+                if closing is None and answers[-1].reply.code == 421:
+                    closing = answers[-1]
+        except SMTPXError as error:
+            if closing is None:
+                if isinstance(error, TransportError) and self._protocol.dialect.verdict_per_recipient:
+                    self._tally.take_verdicts(answers)
+                raise
+        if closing is not None:
+            yield from close(self._protocol)
+            answers += [closing] * (owes - len(answers))
         return answers

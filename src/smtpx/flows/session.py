@@ -255,7 +255,7 @@ def _exchange(
         if later is not None:
             response, later = later, None
         else:
-            response = yield from _response(protocol, plan, mechanism, exchange, answer)
+            response = yield from _response(protocol, plan, mechanism, exchange, answer, said)
         said.append(_base64(response))
         yield from write(protocol, plan.timeouts, protocol.respond(said[-1].encode()))
         answer = yield from read_answer(protocol, plan.timeouts)
@@ -282,7 +282,12 @@ def _first_words(name: str, initial: bytes | None) -> tuple[str, bytes | None]:
 
 
 def _response(
-    protocol: ClientProtocol, plan: SessionPlan, mechanism: ClientMechanism, exchange: AuthExchange, challenge: Answer
+    protocol: ClientProtocol,
+    plan: SessionPlan,
+    mechanism: ClientMechanism,
+    exchange: AuthExchange,
+    challenge: Answer,
+    said: list[str],
 ) -> Flow[bytes]:
     """The answer to a 334; `*` if there is none."""
     text = challenge.reply.text.strip().encode("ascii", "replace")
@@ -291,11 +296,15 @@ def _response(
     except ValueError as error:
         yield from write(protocol, plan.timeouts, protocol.respond(b"*"))
         answer = yield from read_answer(protocol, plan.timeouts)
+        if answer.reply.severity is Severity.CONTINUE:
+            protocol.connection_closed()
+            raise RemoteProtocolError(f"{mechanism.name} goes on although it was cancelled", stage="auth") from error
         if not isinstance(error, SASLError):
+            protocol.connection_closed()
             raise RemoteProtocolError(f"a challenge of {mechanism.name} is not base64", stage="auth") from error
         what = str(error)
         shown = f"{mechanism.name} given up: {what}"
-        raise AuthenticationError(shown, mechanism=mechanism.name, reply=answer.reply) from error
+        raise AuthenticationError(shown, mechanism=mechanism.name, reply=_without(said, answer.reply)) from error
 
 
 def _without(said: list[str], reply: Reply) -> Reply:

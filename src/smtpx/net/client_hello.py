@@ -23,48 +23,49 @@ class AlpnWatch:
 
     def __init__(self, wanted: frozenset[bytes]) -> None:
         self._wanted = wanted
-        self._records = b""
+        self._seen = 0
+        self._record = bytearray()  # one that is not complete
+        self._message = bytearray()  # what complete records have brought
         self._is_done = False
 
     def allows(self, data: bytes) -> bool:
         """Whether the client may go on, as far as can be known by now. What is no ClientHello is left to TLS."""
         if self._is_done:
             return True
-        self._records += data
+        self._seen += len(data)
         try:
-            names = _alpn(_handshake(self._records))
-        except _NotYet:
-            self._is_done = len(self._records) > _MAX_BYTES
-            return True
+            hello = self._hello(data)
+            if hello is None:
+                self._is_done = self._seen > _MAX_BYTES
+                return True
+            names = _alpn(hello)
         except (struct.error, IndexError, ValueError):
             names = None
-        self._is_done, self._records = True, b""
+        self._is_done = True
+        self._record.clear()
+        self._message.clear()
         return names is None or not self._wanted.isdisjoint(names)
 
-
-class _NotYet(Exception):
-    pass
-
-
-def _handshake(records: bytes) -> bytes:
-    """The ClientHello's body, out of one record or several."""
-    octets = b""
-    while True:
-        if len(records) < 5:
-            raise _NotYet
-        kind, _, length = struct.unpack_from("!BHH", records)
-        if kind != _HANDSHAKE:
-            raise ValueError("not a handshake")
-        if len(records) < 5 + length:
-            raise _NotYet
-        octets += records[5 : 5 + length]
-        records = records[5 + length :]
-        if len(octets) >= 4:
-            if octets[0] != _CLIENT_HELLO:
-                raise ValueError("not a ClientHello")
-            size = int.from_bytes(octets[1:4], "big")
-            if len(octets) >= 4 + size:
-                return octets[4 : 4 + size]
+    def _hello(self, data: bytes) -> bytes | None:
+        """The ClientHello's body once it is complete, out of one record or several; each is looked at once."""
+        record, message, start = self._record, self._message, 0
+        record += data
+        while len(record) - start >= 5:
+            kind, _, length = struct.unpack_from("!BHH", record, start)
+            if kind != _HANDSHAKE:
+                raise ValueError("not a handshake")
+            if len(record) - start < 5 + length:
+                break
+            message += record[start + 5 : start + 5 + length]
+            start += 5 + length
+            if len(message) >= 4:
+                if message[0] != _CLIENT_HELLO:
+                    raise ValueError("not a ClientHello")
+                size = int.from_bytes(message[1:4], "big")
+                if len(message) >= 4 + size:
+                    return bytes(message[4 : 4 + size])
+        del record[:start]
+        return None
 
 
 def _alpn(hello: bytes) -> list[bytes] | None:

@@ -158,8 +158,8 @@ def _expected_binding(mechanism: str, gs2: GS2Header, username: str, context: Ex
 
 
 def _xor(one: bytes, other: bytes) -> bytes:
-    """Of what is as long as `other`; anything else can't be right, and becomes something else that isn't."""
-    return bytes(a ^ b for a, b in zip(one, other, strict=False))
+    """Of what is as long as `other`; a proof of another length is none, and becomes nothing."""
+    return bytes(a ^ b for a, b in zip(one, other, strict=True)) if len(one) == len(other) else b""
 
 
 def scram_servers(

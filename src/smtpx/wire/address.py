@@ -126,6 +126,8 @@ def _parse_any_path(text: str, recipient: bool, brackets: bool, max_local: int) 
         bare = None if brackets else _BARE.match(text)
         if bare is None:
             raise WireError(Fault.ARGUMENT, "a path stands in angle brackets")
+        if _bytes(bare[0]) > MAX_PATH_BYTES - 2:
+            raise WireError(Fault.ADDRESS, f"an address of more than {MAX_PATH_BYTES - 2} octets")
         return _checked(bare[1], bare[2], max_local), text[bare.end() :]
     match = _PATH.match(text)
     if match is None:
@@ -179,7 +181,7 @@ def ascii_domain(domain: str) -> str:
     try:
         if _bytes(domain) > MAX_DOMAIN_BYTES:  # idna's work grows faster than its input
             raise ValueError(domain)
-        encoded = idna.encode(domain, uts46=True).decode("ascii")
+        encoded = idna.encode(domain, uts46=True).decode("ascii").removesuffix(".")  # U+3002 is a dot too
         idna.decode(encoded)
     except (ValueError, IndexError):
         raise WireError(Fault.ADDRESS, f"not a domain name: {escape(domain)}") from None

@@ -1,0 +1,48 @@
+"""URLs and options of clients: settings or a ConfigurationError, and no password in what is shown."""
+
+from dataclasses import replace
+from urllib.parse import unquote
+
+from fuzz.source import Source
+from smtpx.client.settings import settings_for
+from smtpx.errors import ConfigurationError
+from smtpx.wire.syntax import has_controls
+
+TOKENS = (
+    *(b"smtp://", b"smtps://", b"submission://", b"smtp+starttls://", b"smtp+plain://", b"lmtp://", b"lmtp+unix:///"),
+    *(
+        b"user:pa%24word@",
+        b"[::1]",
+        b"[fe80::1%25eth0]",
+        b":587",
+        b"?timeout=5",
+        b"&hello_name=me",
+        b"?max_connections=0",
+    ),
+    *(b"%00", b"%0d%0a", b"#", b"/", b"@", b":", b"b\xc3\xbccher.example", b"localhost", b"?ca_file=x", b"nan", b"inf"),
+)
+
+
+def target(data: bytes) -> None:
+    """No control octets."""
+    text = Source(data).rest().decode("utf-8", "surrogateescape")
+    authority = text.partition("://")[2].partition("?")[0].partition("/")[0]
+    password = authority.rpartition("@")[0].partition(":")[2]
+    try:
+        settings = settings_for(text)
+    except ConfigurationError as error:
+        # A word of the rules themselves may happen to be somebody's password.
+        assert len(password) < 12 or password not in str(error), "a password in an error"
+        return
+    target = settings.target
+    assert (target.unix_path is None) == bool(target.host)
+    assert not has_controls(target.host)
+    assert target.unix_path is not None or 1 <= target.port <= 65535
+    assert settings.timeout is None or settings.timeout > 0
+    assert settings.limits.max_connections >= 1
+    shown = repr(replace(settings, hello_name=None, ca_file=None, target=replace(target, host="", local_address=None)))
+    for secret in (password, unquote(password)):
+        assert len(secret) < 12 or secret not in shown, "a password in a repr"
+    if target.host:
+        assert (target.tls_name or "").isascii()
+        assert "@" not in target.host
