@@ -1,4 +1,5 @@
 """Several messages under way on one connection: who got what, and which replies belong to whom."""
+# ruff: noqa: ANN401 - flows, and faces of either colour, have no common type
 
 from typing import Any
 
@@ -77,16 +78,16 @@ class Played:
         for cut in cuts:
             self.protocol = ready(offers, limits=limits)
             self.ledger = Ledger(*jobs)
-            flight = Flight(self.protocol, self.ledger, max_in_flight=max_in_flight)
+            flight = Flight(self.protocol, max_in_flight=max_in_flight)
             dialogue = Dialogue(text, cut=cut)
-            self.error = dialogue.run(flight.fly())
+            self.error = dialogue.run(flight.fly(self.ledger))
             dialogue.done()
             self.writes = dialogue.writes if cut is None else self.writes
             assert self.protocol.is_clean is clean
             assert self.protocol.is_closed is not clean
             assert len(self.ledger.outcomes) + len(self.ledger.sent_back) + len(self.ledger.waiting) == len(jobs)
 
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - a result or an error
+    def __getitem__(self, name: str) -> Any:
         return self.ledger.outcomes[name]
 
     @property
@@ -135,7 +136,7 @@ def test_replies_in_one_packet_make_one_write_of_what_follows() -> None:
     text = chunk("a") + say(*OK) + chunk("b", reset=False) + "".join(map(chunk, "cde"))
     text += say(*OK[1:], *OK * 3) + chunk("f", reset=False) + "".join(map(chunk, "gh")) + say(*OK[1:], *OK * 2)
     dialogue = Dialogue(text)
-    assert dialogue.run(Flight(protocol, ledger, max_in_flight=4).fly()) is None
+    assert dialogue.run(Flight(protocol, max_in_flight=4).fly(ledger)) is None
     dialogue.done()
     assert len(ledger.outcomes) == 8
     assert len(dialogue.writes) == 3
@@ -198,7 +199,9 @@ def test_a_server_without_reset_gets_one_message_at_a_time() -> None:
 
 
 def test_421_to_an_envelope_leaves_those_behind_to_another_connection() -> None:
-    text = chunk("a") + say("250 reset") + "".join(map(chunk, "bcd")) + say(*OK[1:], "250 reset", "421 enough") + "CLOSE"
+    text = (
+        chunk("a") + say("250 reset") + "".join(map(chunk, "bcd")) + say(*OK[1:], "250 reset", "421 enough") + "CLOSE"
+    )
     played = Played(text, *map(job, "abcd"), clean=False)
     assert played["a"].accepted
     assert played.sent_back == {"b": True, "c": False, "d": False}
@@ -244,7 +247,7 @@ def test_lost_while_writing_reads_what_the_server_had_said() -> None:
     text = chunk("a") + say(*OK) + "LOST\n"
     protocol, ledger = ready("PIPELINING,CHUNKING"), Ledger(*map(job, "abc"))
     dialogue = Dialogue(text + "S: 250 m\nS: 421 going\nCLOSE")
-    error = dialogue.run(Flight(protocol, ledger, max_in_flight=4).fly())
+    error = dialogue.run(Flight(protocol, max_in_flight=4).fly(ledger))
     assert isinstance(error, TemporaryRefusal)
     assert ledger.outcomes.keys() == {"a"}
     assert ledger.sent_back == [("b", True), ("c", False)]
@@ -254,7 +257,7 @@ def test_a_reply_too_many_ends_it() -> None:
     text = chunk("a") + say(*OK, "250 more") + "CLOSE"
     protocol, ledger = ready("PIPELINING,CHUNKING"), Ledger(job("a"), job("b"))
     dialogue = Dialogue(text)
-    error = dialogue.run(Flight(protocol, ledger, max_in_flight=4).fly())
+    error = dialogue.run(Flight(protocol, max_in_flight=4).fly(ledger))
     assert isinstance(error, RemoteProtocolError)
     assert ledger.outcomes["a"].accepted
     assert ledger.sent_back == [("b", True)]
@@ -336,7 +339,7 @@ def test_reset_goes_with_the_next_group_once_it_is_known_to_work() -> None:
 def test_refused_before_there_was_anything_to_refuse() -> None:
     text = data("a") + say("250 m", "250 r", "354 go", "552 too much") + "CLOSE"
     protocol, ledger = ready("PIPELINING"), Ledger(job("a"), job("b"))
-    error = Dialogue(text).run(Flight(protocol, ledger, max_in_flight=4).fly())
+    error = Dialogue(text).run(Flight(protocol, max_in_flight=4).fly(ledger))
     assert isinstance(error, PermanentRefusal)
     assert isinstance(ledger.outcomes["a"], PermanentRefusal)
 
@@ -357,7 +360,7 @@ def test_lost_while_the_dot_is_written() -> None:
     text = data("a") + say("250 m", "250 r", "354 go") + "LOST\nS: 250 done\nEOF\nCLOSE"
     protocol, ledger = ready("PIPELINING"), Ledger(*map(job, "abc"))
     dialogue = Dialogue(text)
-    assert isinstance(dialogue.run(Flight(protocol, ledger, max_in_flight=4).fly()), ConnectionLost)
+    assert isinstance(dialogue.run(Flight(protocol, max_in_flight=4).fly(ledger)), ConnectionLost)
     assert ledger.outcomes["a"].accepted
     assert ledger.sent_back == [("b", True)]
 

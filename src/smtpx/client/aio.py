@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
 
+from smtpx.client.async_crew import AsyncCrew, AsyncPool
 from smtpx.client.async_link import AsyncLink
+from smtpx.client.bulk import SendManyOptions, SendOutcome
 from smtpx.client.mail import Mail, Source, envelope
 from smtpx.client.pool_policy import PoolPolicy, after_error
 from smtpx.client.settings import ClientOptions, ClientSettings, settings_for
@@ -24,6 +26,7 @@ from smtpx.wire.reply import Reply
 if TYPE_CHECKING:
     from typing import Self
 
+    from smtpx.client.bulk import Messages
     from smtpx.client.mail import MessageSource
     from smtpx.flows.session import Authentication
 
@@ -313,6 +316,7 @@ class AsyncClient:
         self._policy: PoolPolicy[AsyncLink] = PoolPolicy(self.settings.limits)
         self._opening_settings = self.settings
         self._waiters: deque[asyncio.Future[None]] = deque()
+        self._crews: set[AsyncCrew] = set()
         self.is_closed = False
 
     async def send(
@@ -350,7 +354,7 @@ class AsyncClient:
         try:
             return await link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
         except SMTPXError as error:
-            self._opening_settings = after_error(self._opening_settings, error)
+            self._note(error)
             if not link.conversation.may_repeat(mail, error):
                 raise
         finally:
@@ -360,6 +364,44 @@ class AsyncClient:
             return await link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
         finally:
             await self._release(link)
+
+    def send_many(
+        self,
+        messages: "Messages",
+        *,
+        strict: bool = False,
+        smtputf8: bool | None = None,
+        normalize_newlines: bool = False,
+        **wishes: Unpack[Wishes],
+    ) -> AsyncGenerator[SendOutcome]:
+        """Send any number of messages; gives what became of each, in their order.
+
+        Up to `limits.max_connections` connections are used, by tasks of their own, and several short messages are under
+        way on each where the server allows that. The source, which may be an async iterable, is asked for a little more
+        than is under way. One failure never stops the rest, and nothing is sent twice: see `SendOutcome.is_unknown`. A
+        message whose connection went before anybody can have got it is sent once more.
+
+        To stop early leave the loop; what is under way then is cut off. `contextlib.aclosing` waits until it is.
+
+        Args:
+            messages: `Outgoing` values, or message objects whose header names sender and recipients.
+            strict, smtputf8, normalize_newlines, wishes: as for `send`, for all messages that don't say otherwise.
+
+        Raises:
+            Exception: what the source raises, behind the outcomes of all it gave before.
+        """
+        options = SendManyOptions(
+            strict=strict, smtputf8=smtputf8, normalize_newlines=normalize_newlines, wishes=dict(wishes)
+        )
+        pool = AsyncPool(self._acquire, self._release, self._note, self._is_wanted)
+        crew = AsyncCrew(self.settings.limits, options, pool, self._crews)
+        return crew.outcomes(messages)
+
+    def _note(self, error: SMTPXError) -> None:
+        self._opening_settings = after_error(self._opening_settings, error)
+
+    def _is_wanted(self) -> bool:
+        return bool(self._waiters)
 
     async def _acquire(self, *, fresh: bool = False) -> AsyncLink:
         """A connection to use. With `fresh` the idle ones, which are as old as one that just broke, go first."""
@@ -406,7 +448,7 @@ class AsyncClient:
 
     async def _release(self, link: AsyncLink | None) -> None:
         reusable = link is not None and link.conversation.is_reusable and not self.is_closed
-        kept = self._policy.release(link, now(), reusable=reusable)
+        kept = self._policy.release(link, now(), reusable=reusable, opened=link.opened if link else None)
         self._wake()
         if link is not None and not kept:
             await link.quit()
@@ -414,6 +456,8 @@ class AsyncClient:
     async def close(self) -> None:
         """Say QUIT on idle connections; those in use end with their message. May be called again."""
         self.is_closed = True
+        for crew in list(self._crews):
+            await crew.stop()
         while self._waiters:
             self._wake()
         for link in self._policy.drain():

@@ -22,6 +22,7 @@ from smtpx.extensions.size import SIZE
 from smtpx.extensions.smtputf8 import UTF8
 from smtpx.flows.content import Content, look_ahead
 from smtpx.flows.exchange import command, expect_quiet, leave, quit_session, read_answer, write
+from smtpx.flows.flight import Flight, Job, Ledger, can_fly
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.plan import sendable
 from smtpx.flows.session import (
@@ -77,6 +78,7 @@ class Conversation:
         self.is_local = is_local_peer(peer) and (settings.connect is None or settings.target.is_local)
         self.messages = 0
         self._last: Transaction | None = None
+        self._flight = Flight(self.protocol, max_in_flight=settings.limits.max_in_flight)
         self._taken: list[tuple[Mailbox, Reply]] = []  # recipients accepted one by one
         self._sender = NULL_SENDER
         self._uses_utf8 = False
@@ -94,8 +96,13 @@ class Conversation:
     @property
     def is_reusable(self) -> bool:
         """Whether another message may go over this connection."""
+        return self.protocol.is_clean and self.has_room
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another message may be begun on it, as far as numbers go."""
         limit = self.settings.limits.max_messages_per_connection
-        return self.protocol.is_clean and (limit is None or self.messages < limit)
+        return limit is None or self.messages < limit
 
     @property
     def is_open(self) -> bool:
@@ -127,9 +134,12 @@ class Conversation:
         smtputf8: bool | None = None,
     ) -> Transaction:
         """A transaction, nothing of it sent yet."""
+        envelope = with_wishes(envelope, self.settings.extensions, wishes)
+        return Transaction(self.protocol, envelope, self._options(wishes, strict=strict, smtputf8=smtputf8))
+
+    def _options(self, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None) -> TransactionOptions:
         settings = self.settings
-        envelope = with_wishes(envelope, settings.extensions, wishes)
-        options = TransactionOptions(
+        return TransactionOptions(
             extensions=settings.extensions,
             timeouts=settings.timeouts,
             pipelining=settings.pipelining,
@@ -138,7 +148,30 @@ class Conversation:
             smtputf8=smtputf8,
             drop_unsupported=wishes.get("on_unsupported") == "drop",
         )
-        return Transaction(self.protocol, envelope, options)
+
+    def job(
+        self, key: object, mail: Mail, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None
+    ) -> Job | None:
+        """One of many messages, made ready to fly; None if it has to go alone.
+
+        Raises:
+            LocalProtocolError: it can't be sent.
+        """
+        size = mail.source.size_at_hand
+        if size is None or size > self.protocol.limits.max_early_body_bytes:
+            return None
+        envelope = with_wishes(mail.envelope, self.settings.extensions, wishes)
+        options = self._options(wishes, strict=strict, smtputf8=smtputf8)
+        content = mail.source.content(self.protocol.capabilities, utf8=_wants_utf8(envelope, smtputf8))
+        job = Job(key, envelope, content, options)
+        if not can_fly(self.protocol, job):
+            return None
+        self.messages += 1
+        return job
+
+    def fly(self, ledger: Ledger) -> Flow[SMTPXError | None]:
+        """Messages of a ledger as long as there are any, several under way at once."""
+        return (yield from self._flight.fly(ledger))
 
     def send(self, mail: Mail, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None) -> Flow[SendResult]:
         """One whole message."""

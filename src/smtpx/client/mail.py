@@ -115,6 +115,13 @@ class Source:
         """Whether the content can be sent a second time."""
         return self._is_octets or self._is_object or self._file_start is not None
 
+    @property
+    def size_at_hand(self) -> int | None:
+        """The octets that are here already; 0 for a message object, whose size is not known yet, None for the rest."""
+        if self._is_octets:
+            return memoryview(self._message).nbytes
+        return 0 if self._is_object else None
+
     def content(self, capabilities: Capabilities, *, utf8: bool) -> Content:
         """The content, as far as it can be had without waiting for an iterator.
 

@@ -46,17 +46,21 @@ _SCHEMES: Mapping[str, tuple[Security, Dialect, int]] = {
 class Limits:
     """How a client uses connections.
 
-    `max_idle_seconds` is how long an unused connection is kept; `max_messages_per_connection` after how many messages a
-    new one is made (None: never).
+    `max_idle_seconds` is how long an unused connection is kept; `max_age_seconds` how long after it was opened it is
+    used for another message, and `max_messages_per_connection` for how many (None: for ever). `max_in_flight` is how
+    many short messages of `send_many` may be under way on one connection, where the server allows that.
     """
 
     max_connections: int = 10
     max_idle_seconds: float = 60.0
+    max_age_seconds: float | None = 3600.0
     max_messages_per_connection: int | None = 1000
+    max_in_flight: int = 4
 
     def __post_init__(self) -> None:
-        if self.max_connections < 1:
-            raise ConfigurationError("max_connections must be at least 1")
+        for name in ("max_connections", "max_in_flight"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} must be at least 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,15 +148,16 @@ class _Parcel:
 
 
 class Flight:
-    """Messages one behind the other on a connection that is READY, until there are none, or it is gone.
+    """Messages one behind the other on one connection, whenever it is READY.
 
     Args:
         max_in_flight: so many may be without a verdict.
     """
 
-    def __init__(self, protocol: ClientProtocol, ledger: Ledger, *, max_in_flight: int) -> None:
+    _ledger: Ledger
+
+    def __init__(self, protocol: ClientProtocol, *, max_in_flight: int) -> None:
         self._protocol = protocol
-        self._ledger = ledger
         self._max = max_in_flight
         self._under_way: deque[_Parcel] = deque()
         self._held: _Parcel | None = None  # the next one, for which there is no room yet
@@ -166,8 +167,9 @@ class Flight:
         self._has_ended = False  # by a 421 to a whole message
         self._timeouts = Timeouts()
 
-    def fly(self) -> Flow[SMTPXError | None]:
+    def fly(self, ledger: Ledger) -> Flow[SMTPXError | None]:
         """Send all there is. Each job is told to the ledger; gives the error that ended the connection, if one did."""
+        self._ledger = ledger
         try:
             self._held = self._next_parcel()
             if self._held is None:
@@ -179,6 +181,7 @@ class Flight:
                 yield from self._fly_in_data()
             if self._may_be_open:
                 yield from reset(self._protocol, self._timeouts)
+                self._may_be_open = False
         except (TransportError, RemoteProtocolError, RefusedError) as error:
             yield from close(self._protocol)
             self._settle(error)
