@@ -120,7 +120,7 @@ class AsyncCrew:
                 try:
                     link = await self._pool.acquire(fresh=fresh)
                 except Exception as error:
-                    if run.not_connected(order, error, first=not connected):
+                    if run.not_connected(order, error):
                         continue
                     return
                 run.connected(first=not connected)
@@ -138,18 +138,21 @@ class AsyncCrew:
         pool = self._pool
         hold = Hold(self._run, link.conversation, order, wanted=pool.is_wanted)
         try:
-            while True:
+            while link.conversation.is_reusable:
                 error = await link.fly(hold)
                 if error is not None:
                     pool.note(error)
-                alone = hold.take_alone() if link.conversation.is_reusable else None
+                alone = hold.take_alone()
                 if alone is None:
                     break
                 await self._send_alone(link, hold, alone)
         finally:
             hold.end()
             lost = not link.is_open
+            wanted = pool.is_wanted()
             await pool.release(link)
+            if wanted:
+                await asyncio.sleep(0)  # so that whoever waited for it gets it
         return lost
 
     async def _send_alone(self, link: AsyncLink, hold: Hold, order: Order) -> None:

@@ -15,7 +15,7 @@ from smtpx.client.conversation import Conversation
 from smtpx.client.mail import Mail
 from smtpx.client.settings import Limits
 from smtpx.client.wishes import Wishes
-from smtpx.errors import LocalProtocolError, SMTPXError, TransportError
+from smtpx.errors import LocalProtocolError, RefusedError, SMTPXError, TransportError
 from smtpx.flows.flight import Job
 from smtpx.flows.outcome import SendResult
 from smtpx.net.deadlines import Deadline, now
@@ -270,19 +270,20 @@ class Run:
                 self._new -= 1
                 self._connected += 1
 
-    def not_connected(self, order: Order, error: Exception, *, first: bool) -> bool:
+    def not_connected(self, order: Order, error: Exception) -> bool:
         """A worker could not get a connection for its order; False if the others are to go on without it."""
         with self._lock:
-            others = self._connected - (not first)
-            if others:
-                self._max_workers = min(self._max_workers, self._workers - 1)  # all that this server takes
-            elif not self._connected and isinstance(error, SMTPXError) and not error.is_temporary:
-                self._hopeless = error  # the same for all: nobody is to try a wrong password a thousand times
-        if others:
+            same_for_all = isinstance(error, SMTPXError) and not (error.is_temporary or isinstance(error, RefusedError))
+            if same_for_all and not self._connected:
+                self._hopeless = error  # nobody is to try a wrong password a thousand times
+            leaves = self._workers > 1 and self._hopeless is None
+            if leaves:
+                self._max_workers = min(self._max_workers, self._workers - 1)  # more than this server takes
+        if leaves:
             self.put_back(order)
-            return False
-        self.settle(order, error)
-        return True
+        else:
+            self.settle(order, error)
+        return not leaves
 
     def leaves(self, *, connected: bool, crash: BaseException | None = None) -> None:
         """A worker has ended."""
@@ -357,7 +358,9 @@ class Hold:
             self._run.put_back(order)
 
     def take_alone(self) -> Order | None:
-        """The order that is to be sent by itself, once."""
+        """The order that is to be sent by itself, while the connection is good."""
+        if not self._conversation.is_reusable:
+            return None
         order, self.alone = self.alone, None
         return order
 

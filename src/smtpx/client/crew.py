@@ -45,10 +45,8 @@ class Crew:
         self._crews.add(self)
         try:
             while not run.is_over:
-                # Two for one: the window fills up, and a slow source does not hold back what is known already.
-                for _ in range(2):
-                    if run.has_ended or not run.has_room:
-                        break
+                # One for one: the window grows while there is nothing to give out, and a slow source holds back little.
+                if run.has_room and not run.has_ended:
                     try:
                         given = next(source, self)
                     except Exception as error:
@@ -152,7 +150,7 @@ class Worker:
                 try:
                     link = self._connect(fresh=fresh)
                 except Exception as error:
-                    if run.not_connected(order, error, first=not connected):
+                    if run.not_connected(order, error):
                         continue
                     return
                 run.connected(first=not connected)
@@ -176,11 +174,11 @@ class Worker:
         hold = Hold(run, link.conversation, order, wanted=pool.is_wanted)
         self._link = link
         try:
-            while not run.is_stopped:
+            while link.conversation.is_reusable and not run.is_stopped:
                 error = link.fly(hold)
                 if error is not None:
                     pool.note(error)
-                alone = hold.take_alone() if link.conversation.is_reusable else None
+                alone = hold.take_alone()
                 if alone is None:
                     break
                 self._send_alone(link, hold, alone)

@@ -365,17 +365,25 @@ class Client:
         """A connection to use. With `fresh` the idle ones, which are as old as one that just broke, go first."""
         with self._change:
             leaving = self._policy.drain() if fresh else []
-            decision = self._decide(worker)
-            while decision.connection is None and not decision.may_open:
-                self._waiting += 1
-                try:
-                    self._change.wait()
-                finally:
-                    self._waiting -= 1
-                decision = self._decide(worker)
+            gives_way = worker is not None and self._waiting > 0  # who has much to send lets others go first
+            decision = None if gives_way else self._decide(worker)
+            if decision is None or not (decision.connection or decision.may_open):
+                decision = self._wait(worker)
         for link in leaving + decision.expired:
             link.leave()
         return self._open(worker) if decision.connection is None else decision.connection
+
+    def _wait(self, worker: Worker | None) -> Decision[Link]:
+        self._waiting += 1
+        try:
+            while True:
+                self._change.wait()
+                decision = self._decide(worker)
+                if decision.connection or decision.may_open:
+                    return decision
+        finally:
+            self._waiting -= 1
+            self._change.notify()  # there may be one more, for somebody who gave way
 
     def _decide(self, worker: Worker | None) -> Decision[Link]:
         if self.is_closed:
