@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from smtpx.client.async_crew import AsyncCrew, AsyncPool
 from smtpx.client.async_link import AsyncLink
 from smtpx.client.bulk import SendManyOptions, SendOutcome
-from smtpx.client.mail import Mail, Source, envelope
+from smtpx.client.mail import Mail, Source, envelope, whole
 from smtpx.client.pool_policy import PoolPolicy, after_error
 from smtpx.client.settings import ClientOptions, ClientSettings, settings_for
 from smtpx.client.wishes import MailWishes, RcptWishes, Wishes
@@ -91,7 +91,7 @@ class AsyncConnection:
     ) -> SendResult:
         """Send one message; see `AsyncClient.send`."""
         mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
-        return await self._link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
+        return whole(await self._link.send(mail, wishes, strict=strict, smtputf8=smtputf8), mail)
 
     def transaction(
         self,
@@ -350,20 +350,22 @@ class AsyncClient:
             TransportError, RemoteProtocolError: at stage "final" it is not known whether it was delivered.
         """
         mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
-        link = await self._acquire()
-        try:
-            return await link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
-        except SMTPXError as error:
-            self._note(error)
-            if not link.conversation.may_repeat(mail, error):
-                raise
-        finally:
-            await self._release(link)
-        link = await self._acquire(fresh=True)
-        try:
-            return await link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
-        finally:
-            await self._release(link)
+        fresh = repeated = False
+        while True:
+            link = await self._acquire(fresh=fresh)
+            fresh = True
+            try:
+                result = await link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
+            except SMTPXError as error:
+                self._note(error)
+                if repeated or not link.conversation.may_repeat(mail, error):
+                    raise
+                repeated = True
+            else:
+                if result is not None:
+                    return result
+            finally:
+                await self._release(link)
 
     def send_many(
         self,

@@ -134,7 +134,8 @@ class AsyncCrew:
             run.leaves(connected=connected, crash=crash)
 
     async def _send(self, link: AsyncLink, order: Order) -> bool:
-        """Work on one connection as long as there is anything to send; True if it was lost."""
+        """Work on one connection as long as there is anything to send; True if the next must be a new one."""
+        needs_other = False
         pool = self._pool
         hold = Hold(self._run, link.conversation, order, wanted=pool.is_wanted)
         try:
@@ -145,7 +146,9 @@ class AsyncCrew:
                 alone = hold.take_alone()
                 if alone is None:
                     break
-                await self._send_alone(link, hold, alone)
+                if not await self._send_alone(link, hold, alone):
+                    needs_other = True
+                    break
         finally:
             hold.end()
             lost = not link.is_open
@@ -153,9 +156,10 @@ class AsyncCrew:
             await pool.release(link)
             if wanted:
                 await asyncio.sleep(0)  # so that whoever waited for it gets it
-        return lost
+        return lost or needs_other
 
-    async def _send_alone(self, link: AsyncLink, hold: Hold, order: Order) -> None:
+    async def _send_alone(self, link: AsyncLink, hold: Hold, order: Order) -> bool:
+        """False if the rest of its recipients needs another connection."""
         try:
             mail = order.prepare(self._run.options)
             result = await link.send(mail, order.wishes, strict=order.strict, smtputf8=order.smtputf8)
@@ -164,4 +168,8 @@ class AsyncCrew:
                 self._pool.note(error)
             hold.failed_alone(order, error)
         else:
+            if result is None:
+                hold.alone = order  # on another connection it goes on
+                return False
             hold.sent_alone(order, result)
+        return True

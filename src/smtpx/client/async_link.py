@@ -88,11 +88,13 @@ class AsyncLink:
         finally:
             self._busy = False
 
-    async def send(self, mail: Mail, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None) -> SendResult:
-        """One message."""
-        begun = now()
+    async def send(
+        self, mail: Mail, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None
+    ) -> SendResult | None:
+        """One message; None if another connection is needed for the rest of its recipients."""
+        begun = mail.begun = mail.begun or now()
         result = await self.run(self.conversation.send(mail, wishes, strict=strict, smtputf8=smtputf8), mail.source)
-        return replace(result, duration_seconds=now() - begun)
+        return result and replace(result, duration_seconds=now() - begun)
 
     async def fly(self, hold: Hold) -> SMTPXError | None:
         """Messages of a hold, several under way at once; gives the error that ended the connection, if one did."""

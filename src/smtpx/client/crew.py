@@ -169,7 +169,8 @@ class Worker:
             self._stream, self.is_connecting = None, False
 
     def _send(self, link: Link, order: Order) -> bool:
-        """Work on one connection as long as there is anything to send; True if it was lost."""
+        """Work on one connection as long as there is anything to send; True if the next must be a new one."""
+        needs_other = False
         pool, run = self._crew.pool, self._crew.run
         hold = Hold(run, link.conversation, order, wanted=pool.is_wanted)
         self._link = link
@@ -181,7 +182,9 @@ class Worker:
                 alone = hold.take_alone()
                 if alone is None:
                     break
-                self._send_alone(link, hold, alone)
+                if not self._send_alone(link, hold, alone):
+                    needs_other = True
+                    break
         finally:
             self._link = None
             hold.end()
@@ -189,9 +192,10 @@ class Worker:
             if run.is_stopped:
                 link.close()
             pool.release(link)
-        return lost
+        return lost or needs_other
 
-    def _send_alone(self, link: Link, hold: Hold, order: Order) -> None:
+    def _send_alone(self, link: Link, hold: Hold, order: Order) -> bool:
+        """False if the rest of its recipients needs another connection."""
         try:
             mail = order.prepare(self._crew.run.options)
             result = link.send(mail, order.wishes, strict=order.strict, smtputf8=order.smtputf8)
@@ -200,4 +204,8 @@ class Worker:
                 self._crew.pool.note(error)
             hold.failed_alone(order, error)
         else:
+            if result is None:
+                hold.alone = order  # on another connection it goes on
+                return False
             hold.sent_alone(order, result)
+        return True

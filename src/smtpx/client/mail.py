@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
-from smtpx.errors import LocalProtocolError
+from smtpx.errors import LocalProtocolError, UnsupportedError
 from smtpx.flows.content import Content, Scan
+from smtpx.flows.shares import Delivery
 from smtpx.flows.transaction import Envelope
 from smtpx.protocol.capabilities import Capabilities
 from smtpx.wire.address import NULL_SENDER, Mailbox
@@ -13,11 +14,13 @@ from smtpx.wire.syntax import WireError
 if TYPE_CHECKING:
     from email.message import Message as EmailMessage
 
+    from smtpx.flows.outcome import SendResult
+
     MessageSource: TypeAlias = (
         bytes | bytearray | memoryview | EmailMessage[Any, Any] | BinaryIO | Iterable[bytes] | AsyncIterable[bytes]
     )
 
-__all__ = ["Mail", "Source", "envelope", "mailbox", "octets_of"]
+__all__ = ["Mail", "Source", "envelope", "mailbox", "octets_of", "whole"]
 
 _CHUNK = 262_144
 
@@ -60,6 +63,22 @@ class Mail:
         if sender is None or recipients is None:
             raise LocalProtocolError("sender and recipients are needed: octets don't tell them", stage="mail")
         self.envelope = envelope(sender, recipients)
+        self.begun = 0.0  # when the first octet went out
+        self.delivery: Delivery | None = None  # once a server may take it in parts only
+
+
+def whole(result: "SendResult | None", mail: Mail) -> "SendResult":
+    """The result of a message that one connection was to be enough for.
+
+    Raises:
+        UnsupportedError: if it was not, with the result as far as it goes.
+    """
+    if result is not None:
+        return result
+    text = "by its limits the server takes the other recipients on another connection only: a Client sees to that"
+    error = UnsupportedError(text, keyword="LIMITS", stage="rcpt")
+    error.result = mail.delivery.so_far() if mail.delivery is not None else None
+    raise error
 
 
 def envelope(sender: "str | Mailbox", recipients: "Sequence[str | Mailbox] | str | Mailbox") -> Envelope:

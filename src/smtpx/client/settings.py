@@ -49,6 +49,8 @@ class Limits:
     `max_idle_seconds` is how long an unused connection is kept; `max_age_seconds` how long after it was opened it is
     used for another message, and `max_messages_per_connection` for how many (None: for ever). `max_in_flight` is how
     many short messages of `send_many` may be under way on one connection, where the server allows that.
+    `overflow_transactions`: how many more transactions one message may take for recipients that a server answered 452
+    4.5.3, too many recipients; with 0 they are refused, and what to do is the caller's choice (RFC 5321 4.5.3.1.10).
     """
 
     max_connections: int = 10
@@ -56,10 +58,12 @@ class Limits:
     max_age_seconds: float | None = 3600.0
     max_messages_per_connection: int | None = 1000
     max_in_flight: int = 4
+    overflow_transactions: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("max_connections", "max_in_flight"):
-            if getattr(self, name) < 1:
+        for name in ("max_connections", "max_in_flight", "max_messages_per_connection"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
                 raise ConfigurationError(f"{name} must be at least 1")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from smtpx.client.bulk import SendManyOptions, SendOutcome
 from smtpx.client.crew import Crew, Pool, Worker
 from smtpx.client.link import Link
-from smtpx.client.mail import Mail, Source, envelope
+from smtpx.client.mail import Mail, Source, envelope, whole
 from smtpx.client.pool_policy import Decision, PoolPolicy, after_error
 from smtpx.client.settings import ClientOptions, ClientSettings, settings_for
 from smtpx.client.wishes import MailWishes, RcptWishes, Wishes
@@ -94,7 +94,7 @@ class Connection:
     ) -> SendResult:
         """Send one message; see `Client.send`."""
         mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
-        return self._link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
+        return whole(self._link.send(mail, wishes, strict=strict, smtputf8=smtputf8), mail)
 
     def transaction(
         self,
@@ -303,20 +303,22 @@ class Client:
             TransportError, RemoteProtocolError: at stage "final" it is not known whether it was delivered.
         """
         mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
-        link = self._acquire()
-        try:
-            return link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
-        except SMTPXError as error:
-            self._note(error)
-            if not link.conversation.may_repeat(mail, error):
-                raise
-        finally:
-            self._release(link)
-        link = self._acquire(fresh=True)
-        try:
-            return link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
-        finally:
-            self._release(link)
+        fresh = repeated = False
+        while True:
+            link = self._acquire(fresh=fresh)
+            fresh = True
+            try:
+                result = link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
+            except SMTPXError as error:
+                self._note(error)
+                if repeated or not link.conversation.may_repeat(mail, error):
+                    raise
+                repeated = True
+            else:
+                if result is not None:
+                    return result
+            finally:
+                self._release(link)
 
     def send_many(
         self,
