@@ -103,9 +103,12 @@ def test_a_part_refused_and_a_part_lost(colour: Colour) -> None:
         result = client.send(BODY, sender=FROM, recipients=[A, B])
     assert (list(result.accepted), list(result.refused)) == ([B], [A])
     lost = transaction(B).replace("S: 250 done\n", "EOF")
-    with ScriptedServer(start("LIMITS RCPTMAX=1") + transaction(A) + lost) as server:
-        with colour.client(url(server)) as client, pytest.raises(ConnectionLost) as caught:
-            client.send(BODY, sender=FROM, recipients=[A, B, C])
+    with (
+        ScriptedServer(start("LIMITS RCPTMAX=1") + transaction(A) + lost) as server,
+        colour.client(url(server)) as client,
+        pytest.raises(ConnectionLost) as caught,
+    ):
+        client.send(BODY, sender=FROM, recipients=[A, B, C])
     assert caught.value.stage == "final"
     assert list(caught.value.result.accepted) == [A, B]  # of B it is not known
     assert [list(each.accepted) for each in caught.value.result.parts] == [[A]]
@@ -121,9 +124,12 @@ def test_a_part_refused_and_a_part_lost(colour: Colour) -> None:
 
 def test_a_single_part_that_is_refused_is_the_servers_own_word(colour: Colour) -> None:
     script = start("LIMITS RCPTMAX=5") + f"C: MAIL FROM:<{FROM}>\nS: 550 not you\n" + QUIT
-    with ScriptedServer(script) as server, colour.client(url(server)) as client:
-        with pytest.raises(PermanentRefusal, match="not you"):
-            client.send(BODY, sender=FROM, recipients=[A])
+    with (
+        ScriptedServer(script) as server,
+        colour.client(url(server)) as client,
+        pytest.raises(PermanentRefusal, match="not you"),
+    ):
+        client.send(BODY, sender=FROM, recipients=[A])
 
 
 def test_t11_too_many_recipients_are_refused_unless_more_transactions_are_wished_for(colour: Colour) -> None:

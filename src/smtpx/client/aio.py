@@ -12,7 +12,7 @@ from smtpx.client.bulk import SendManyOptions, SendOutcome
 from smtpx.client.mail import Mail, Source, envelope, whole
 from smtpx.client.pool_policy import PoolPolicy, after_error
 from smtpx.client.settings import ClientOptions, ClientSettings, settings_for
-from smtpx.client.wishes import MailWishes, RcptWishes, Wishes
+from smtpx.client.wishes import MailWishes, RcptWishes, Wishes, is_binary
 from smtpx.errors import LocalProtocolError, SMTPXError
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.transaction import Envelope, Transaction
@@ -90,7 +90,7 @@ class AsyncConnection:
         **wishes: Unpack[Wishes],
     ) -> SendResult:
         """Send one message; see `AsyncClient.send`."""
-        mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
+        mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines, binary=is_binary(wishes))
         return whole(await self._link.send(mail, wishes, strict=strict, smtputf8=smtputf8), mail)
 
     def transaction(
@@ -144,7 +144,7 @@ class AsyncConnection:
         Raises:
             RefusedError, LocalProtocolError, TransportError.
         """
-        source = Source(body, normalize_newlines=normalize_newlines)
+        source = Source(body, normalize_newlines=normalize_newlines, binary=self._conversation.sends_binary)
         return await self._link.run(self._conversation.data(source), source)
 
     async def auth(self, auth: "Authentication", *, mechanisms: Sequence[str] | None = None) -> Reply:
@@ -261,7 +261,7 @@ class AsyncOpenTransaction:
         """
         if self._transaction.is_over:
             raise LocalProtocolError("this transaction is over", stage="data")
-        source = Source(message, normalize_newlines=normalize_newlines)
+        source = Source(message, normalize_newlines=normalize_newlines, binary=self._transaction.is_binary)
         conversation = self._link.conversation
         flow = conversation.send_open(self._transaction, source, self._envelope, smtputf8=self._smtputf8)
         return await self._link.run(flow, source)
@@ -349,7 +349,7 @@ class AsyncClient:
             LocalProtocolError, UnsupportedError: nothing was sent.
             TransportError, RemoteProtocolError: at stage "final" it is not known whether it was delivered.
         """
-        mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
+        mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines, binary=is_binary(wishes))
         fresh = repeated = False
         while True:
             link = await self._acquire(fresh=fresh)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from smtpx.client.conversation import Conversation
 from smtpx.client.mail import Mail
 from smtpx.client.settings import Limits
-from smtpx.client.wishes import Wishes
+from smtpx.client.wishes import Wishes, is_binary
 from smtpx.errors import LocalProtocolError, RefusedError, SMTPXError, TransportError
 from smtpx.flows.flight import Job
 from smtpx.flows.outcome import SendResult
@@ -124,7 +124,9 @@ class Order:
         if self.mail is None:
             own = self.given if isinstance(self.given, Outgoing) else Outgoing(self.given)  # type: ignore[arg-type]
             normalize = options.normalize_newlines if own.normalize_newlines is None else own.normalize_newlines
-            self.mail = Mail(own.message, own.sender, own.recipients, normalize_newlines=normalize)
+            self.mail = Mail(
+                own.message, own.sender, own.recipients, normalize_newlines=normalize, binary=is_binary(self.wishes)
+            )
         self.begun = self.begun or now()
         return self.mail
 

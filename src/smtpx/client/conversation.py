@@ -73,6 +73,7 @@ class Conversation:
     Attributes:
         is_local: nobody can listen on the way to the server.
         messages: how many were begun on this connection.
+        sends_binary: the last `mail` asked for content without lines.
     """
 
     def __init__(self, settings: ClientSettings, local: object, peer: object, tls: TLSFacts | None) -> None:
@@ -88,6 +89,7 @@ class Conversation:
         self._domains: set[str] = set()  # of recipients, where the server counts them
         self._sender = NULL_SENDER
         self._uses_utf8 = False
+        self.sends_binary = False
         self._plan = SessionPlan(
             hello_name=settings.hello_name or hello_name_for(local),
             security=settings.security,
@@ -302,6 +304,7 @@ class Conversation:
                 words += each.dress_mail(facts, self.protocol.capabilities.offer(each.keyword))
         reply = yield from self._command("MAIL", " ".join(words))
         self._taken, self._sender, self._uses_utf8 = [], path, smtputf8
+        self.sends_binary = body is not None and body.upper() == "BINARYMIME"
         return reply
 
     def rcpt(self, recipient: str | Mailbox, wishes: Mapping[str, Any] = NO_WISHES) -> Flow[Reply]:

@@ -56,8 +56,9 @@ class Mail:
         recipients: "_Recipients",
         *,
         normalize_newlines: bool = False,
+        binary: bool = False,
     ) -> None:
-        self.source = Source(message, normalize_newlines=normalize_newlines)
+        self.source = Source(message, normalize_newlines=normalize_newlines, binary=binary)
         if _is_message_object(message) and (sender is None or recipients is None):
             sender, recipients = _from_header(cast("EmailMessage[Any, Any]", message), sender, recipients)
         if sender is None or recipients is None:
@@ -108,12 +109,19 @@ def _from_header(
 class Source:
     """Where a message's content comes from.
 
+    Args:
+        binary: it has no lines; a message object has, all the same.
+
     Raises:
         TypeError: if the message is of a kind that can't be sent.
+        LocalProtocolError: if newlines are to be repaired in what has no lines.
     """
 
-    def __init__(self, message: object, *, normalize_newlines: bool = False) -> None:
+    def __init__(self, message: object, *, normalize_newlines: bool = False, binary: bool = False) -> None:
+        if binary and normalize_newlines:
+            raise LocalProtocolError("binary content has no newlines to normalise", stage="body")
         self._message: Any = message
+        self._binary = binary
         self._normalize = normalize_newlines
         self._file_start: int | None = None
         self._scanned: Content | None = None
@@ -151,7 +159,7 @@ class Source:
             LocalProtocolError: for a CR or LF that stands alone, or a message object that can't be written.
         """
         if self._is_octets:
-            return Content.of(bytes(self._message), normalize_newlines=self._normalize)
+            return Content.of(bytes(self._message), normalize_newlines=self._normalize, binary=self._binary)
         if self._is_object:
             return self._flat(eight_bit="8BITMIME" in capabilities, utf8=utf8 and "SMTPUTF8" in capabilities)
         if self.is_file:
@@ -160,7 +168,7 @@ class Source:
                 self._message.seek(self._file_start)
                 return content
             return self.ahead or content
-        return self.ahead or Content(None, repair=self._normalize)
+        return self.ahead or Content(None, repair=self._normalize, binary=self._binary)
 
     def _flat(self, *, eight_bit: bool, utf8: bool) -> Content:
         from smtpx.message.flatten import flatten
@@ -180,8 +188,8 @@ class Source:
             start: int = file.tell()
             file.seek(start)
         except (OSError, AttributeError, ValueError):
-            return Content(None, repair=self._normalize)
-        scan = Scan(normalize_newlines=self._normalize)
+            return Content(None, repair=self._normalize, binary=self._binary)
+        scan = Scan(normalize_newlines=self._normalize, binary=self._binary)
         for piece in self._read_file():
             scan.feed(piece)
         self._file_start, self._scanned = start, scan.content(None)

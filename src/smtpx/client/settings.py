@@ -24,7 +24,7 @@ from smtpx.wire.syntax import has_controls
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["ClientOptions", "ClientSettings", "Limits", "settings_for"]
+__all__ = ["ClientOptions", "ClientSettings", "Limits", "for_blocking", "settings_for"]
 
 _PLACE = re.compile(r"(?:\[(?P<v6>[^][]+)\]|(?P<host>[^][:]+))(?::(?P<port>[0-9]{1,5}))?")
 _BAD_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
@@ -183,6 +183,17 @@ def settings_for(url: str | ClientSettings, **options: Unpack[ClientOptions]) ->
     if at:
         _take_user(changes, user)
     return _apply(ClientSettings(target=target, security=security, dialect=dialect), changes)
+
+
+def for_blocking(settings: ClientSettings) -> ClientSettings:
+    """The settings themselves.
+
+    Raises:
+        ConfigurationError: if they need asyncio.
+    """
+    if getattr(settings.auth, "is_async", False):
+        raise ConfigurationError("a coroutine function for the token needs the async client")
+    return settings
 
 
 def _check_security(scheme: str, implied: Security, wanted: Security) -> None:

@@ -14,8 +14,8 @@ from smtpx.client.crew import Crew, Pool, Worker
 from smtpx.client.link import Link
 from smtpx.client.mail import Mail, Source, envelope, whole
 from smtpx.client.pool_policy import Decision, PoolPolicy, after_error
-from smtpx.client.settings import ClientOptions, ClientSettings, settings_for
-from smtpx.client.wishes import MailWishes, RcptWishes, Wishes
+from smtpx.client.settings import ClientOptions, ClientSettings, for_blocking, settings_for
+from smtpx.client.wishes import MailWishes, RcptWishes, Wishes, is_binary
 from smtpx.errors import LocalProtocolError, SMTPXError
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.transaction import Envelope, Transaction
@@ -54,7 +54,7 @@ class Connection:
             ConfigurationError, ConnectError, RefusedError, UnsupportedError, TLSError, AuthenticationError,
             DeadlineError, ConnectionLost, RemoteProtocolError.
         """
-        return cls(Link.open(settings_for(url, **options)))
+        return cls(Link.open(for_blocking(settings_for(url, **options))))
 
     @property
     def capabilities(self) -> Capabilities:
@@ -93,7 +93,7 @@ class Connection:
         **wishes: Unpack[Wishes],
     ) -> SendResult:
         """Send one message; see `Client.send`."""
-        mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
+        mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines, binary=is_binary(wishes))
         return whole(self._link.send(mail, wishes, strict=strict, smtputf8=smtputf8), mail)
 
     def transaction(
@@ -145,7 +145,7 @@ class Connection:
         Raises:
             RefusedError, LocalProtocolError, TransportError.
         """
-        source = Source(body, normalize_newlines=normalize_newlines)
+        source = Source(body, normalize_newlines=normalize_newlines, binary=self._conversation.sends_binary)
         return self._link.run(self._conversation.data(source), source)
 
     def auth(self, auth: "Authentication", *, mechanisms: Sequence[str] | None = None) -> Reply:
@@ -235,7 +235,7 @@ class OpenTransaction:
         """
         if self._transaction.is_over:
             raise LocalProtocolError("this transaction is over", stage="data")
-        source = Source(message, normalize_newlines=normalize_newlines)
+        source = Source(message, normalize_newlines=normalize_newlines, binary=self._transaction.is_binary)
         conversation = self._link.conversation
         flow = conversation.send_open(self._transaction, source, self._envelope, smtputf8=self._smtputf8)
         return self._link.run(flow, source)
@@ -264,7 +264,7 @@ class Client:
     """
 
     def __init__(self, url: str | ClientSettings, **options: Unpack[ClientOptions]) -> None:
-        self.settings = settings_for(url, **options)
+        self.settings = for_blocking(settings_for(url, **options))
         self._policy: PoolPolicy[Link] = PoolPolicy(self.settings.limits)
         self._opening_settings = self.settings
         self._change = threading.Condition()
@@ -302,7 +302,7 @@ class Client:
             LocalProtocolError, UnsupportedError: nothing was sent.
             TransportError, RemoteProtocolError: at stage "final" it is not known whether it was delivered.
         """
-        mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
+        mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines, binary=is_binary(wishes))
         fresh = repeated = False
         while True:
             link = self._acquire(fresh=fresh)
