@@ -86,9 +86,8 @@ def test_a_callable_that_never_comes_back() -> None:
             impatient_client = AsyncClient(url(server), auth=BearerToken("u", token), timeouts=Timeouts(auth=0.05))
             with pytest.raises(DeadlineError, match="too long"):
                 await impatient_client.send(BODY, sender=FROM, recipients=[TO])
+            failing_client = AsyncClient(url(server), auth=BearerToken("u", impatient))
             with pytest.raises(TimeoutError, match="mine"):
-                await AsyncClient(url(server), auth=BearerToken("u", impatient)).send(
-                    BODY, sender=FROM, recipients=[TO]
-                )
+                await failing_client.send(BODY, sender=FROM, recipients=[TO])
 
     asyncio.run(main())
