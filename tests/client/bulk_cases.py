@@ -325,6 +325,38 @@ class BulkCases:
             outcomes = self.send_many(url(server, "lmtp"), THREE[:2], options={"limits": ONE})
         assert [each.unwrap().verdicts[0][1].text for each in outcomes] == ["yours"] * 2
 
+    def test_limits_of_the_server(self) -> None:
+        one, two, three = "a@1.example", "b@2.example", "c@1.example"
+
+        def transaction(*to: str) -> str:
+            script = f"C: MAIL FROM:<{FROM}>\nS: 250 m\n"
+            script += "".join(f"C: RCPT TO:<{each}>\nS: 250 r\n" for each in to)
+            return script + f"C: DATA\nS: 354 go\n{BODY_WIRE}S: 250 done\n"
+
+        greeting = "S: 220 ready\nC: EHLO me\nS: 250-x\nS: 250 LIMITS RCPTMAX=2 MAILMAX=3 RCPTDOMAINMAX=1\n"
+        script = [
+            greeting + transaction(one) + transaction(one, three) + transaction(one, three) + QUIT,
+            greeting + transaction(one) + QUIT,
+            greeting + transaction(two) + QUIT,
+        ]
+        recipients = [[one], [one, three], [one, three, one], [one, two]]
+        with ScriptedServer(*script, tolerant=True) as server:  # nobody waits for the reply to a QUIT that is late
+            messages = [Outgoing(BODY, FROM, to) for to in recipients]
+            outcomes = self.send_many(url(server), messages, options={"limits": ONE})
+            assert server.connections == 3
+        assert [list(each.unwrap().accepted) for each in outcomes] == [list(dict.fromkeys(to)) for to in recipients]
+
+    def test_a_file_that_can_not_be_read(self) -> None:
+        class Broken(io.BytesIO):
+            def read(self, size: int | None = -1, /) -> bytes:
+                raise OSError("bad sector")
+
+        with smtpx.ServerThread(session(Kept()), port=0) as server:
+            messages = [Outgoing(Broken(), FROM, [TO]), *mails(2)]
+            outcomes = self.send_many(f"smtp+plain://127.0.0.1:{server.port}", messages, options={"limits": ONE})
+        assert isinstance(outcomes[0].error, OSError)
+        assert [each.error for each in outcomes[1:]] == [None, None]
+
     def test_the_time_of_a_call_is_that_of_each_message(self) -> None:
         with ScriptedServer(BULK + FINE + chunk(reset=False), tolerant=True) as server:
             options = {"timeout": 0.3, "limits": ONE}

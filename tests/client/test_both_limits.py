@@ -5,12 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 import smtpx
-from smtpx.client.bulk import Outgoing
 from smtpx.client.settings import Limits
 from smtpx.errors import ConfigurationError, ConnectionLost, PermanentRefusal, TemporaryRefusal, UnsupportedError
 from tests.client.dialogues import BODY, BODY_WIRE, FROM, TO, url
-from tests.client.test_async_crew import TestAsyncCrew as AsyncMany
-from tests.client.test_crew import TestCrew as Many
 from tests.peers import Colour, ScriptedServer
 
 QUIT = "C: QUIT\nS: 221 bye\n"
@@ -143,24 +140,6 @@ def test_t11_too_many_recipients_are_refused_unless_more_transactions_are_wished
         result = client.send(BODY, sender=FROM, recipients=[A, B])
         assert list(result.accepted) == [A, B]
         assert not result.refused
-
-
-@pytest.mark.parametrize("many", [Many, AsyncMany])
-def test_limits_in_bulk(many: type[Many]) -> None:
-    options = "LIMITS RCPTMAX=2 MAILMAX=3 RCPTDOMAINMAX=1"
-    greeting = start(options)
-    one = greeting + transaction(A) + transaction(A, C) + transaction(A, C) + QUIT
-    script = [one, greeting + transaction(A) + QUIT, greeting + transaction(B) + QUIT]
-    with ScriptedServer(*script, tolerant=True) as server:
-        messages = [
-            Outgoing(BODY, FROM, [A]),
-            Outgoing(BODY, FROM, [A, C]),
-            Outgoing(BODY, FROM, [A, C, "a@1.example"]),
-            Outgoing(BODY, FROM, [A, B]),
-        ]
-        outcomes = many().send_many(url(server), messages, options={"limits": Limits(max_connections=1)})
-        assert server.connections == 3
-    assert [list(each.unwrap().accepted) for each in outcomes] == [[A], [A, C], [A, C], [A, B]]
 
 
 def test_limits_that_make_no_sense() -> None:

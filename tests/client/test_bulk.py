@@ -16,6 +16,7 @@ from smtpx.errors import (
 from smtpx.flows.flight import Job
 from smtpx.flows.outcome import SendResult
 from smtpx.wire.reply import Reply
+from tests.flows.cases import ready
 
 BODY = b"x\r\n"
 FROM, TO = "a@x.example", "b@y.example"
@@ -167,6 +168,58 @@ def hold_of(run: Run, *, messages: int = 0, wanted: bool = False) -> tuple[Hold,
     conversation.messages = messages
     order = take(run)
     return Hold(run, conversation, order, wanted=lambda: wanted), order
+
+
+def ready_hold(run: Run, *, wanted: bool = False) -> Hold:
+    hold, _ = hold_of(run, wanted=wanted)
+    hold._conversation.protocol = ready("PIPELINING,CHUNKING")
+    return hold
+
+
+def test_jobs_come_one_by_one_and_those_that_can_not_are_told() -> None:
+    run = run_of(1)
+    for given in (Outgoing(b"bare\nnewline", FROM, [TO]), object(), Outgoing(BODY, FROM, [TO])):
+        run.add(given)
+    hold = ready_hold(run)
+    keys = [job.key.index for job in iter(hold.next_job, None) if isinstance(job.key, Order)]
+    assert keys == [0, 3]
+    assert run.next_outcome() is None
+    assert hold.take_alone() is None
+
+
+def test_what_must_go_alone_stops_the_flight() -> None:
+    run = run_of(1)
+    run.add(Outgoing(iter([BODY]), FROM, [TO]))
+    run.add(Outgoing(BODY, FROM, [TO]))
+    hold = ready_hold(run)
+    assert hold.next_job() is not None
+    assert hold.next_job() is None
+    assert hold.next_job() is None
+    alone = hold.take_alone()
+    assert alone is not None
+    assert alone.index == 1
+    hold.sent_alone(alone, RESULT)
+    assert hold.next_job() is not None
+
+
+def test_the_connection_goes_round_where_others_wait() -> None:
+    run = run_of(150)
+    hold = ready_hold(run, wanted=True)
+    assert len(list(iter(hold.next_job, None))) == 100
+    assert take(run).index == 100
+
+
+def test_sent_alone_and_lost_it_is_sent_once_more() -> None:
+    run = run_of(1)
+    hold, order = hold_of(run, messages=2)
+    order.prepare(OPTIONS)
+    hold._conversation.may_repeat = lambda mail, error: True  # type: ignore[method-assign]
+    hold.failed_alone(order, LOST)
+    assert take(run) is order
+    hold.failed_alone(order, LOST)
+    outcome = run.next_outcome()
+    assert outcome is not None
+    assert outcome.error is LOST
 
 
 def job_of(order: Order) -> Job:

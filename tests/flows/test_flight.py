@@ -253,6 +253,16 @@ def test_lost_while_writing_reads_what_the_server_had_said() -> None:
     assert ledger.sent_back == [("b", True), ("c", False)]
 
 
+def test_nothing_more_is_sent_where_writing_failed() -> None:
+    text = chunk("a") + say(*OK) + "LOST\nS: 250 m\nS: 250 r\nS: 250 done\nEOF\nCLOSE"
+    protocol, ledger = ready("PIPELINING,CHUNKING"), Ledger(*map(job, "abcdefgh"))
+    error = Dialogue(text).run(Flight(protocol, max_in_flight=2).fly(ledger))
+    assert isinstance(error, ConnectionLost)
+    assert [type(each) for each in ledger.outcomes.values()] == [SendResult, SendResult, ConnectionLost]
+    assert ledger.sent_back == [("d", False)]
+    assert len(ledger.waiting) == 4
+
+
 def test_a_reply_too_many_ends_it() -> None:
     text = chunk("a") + say(*OK, "250 more") + "CLOSE"
     protocol, ledger = ready("PIPELINING,CHUNKING"), Ledger(job("a"), job("b"))

@@ -97,12 +97,10 @@ class AsyncCrew:
         self._wake()
         await asyncio.gather(*left, return_exceptions=True)
 
-    async def _take(self) -> Order | None:
-        """The next order, when there is one; None when there will be none."""
+    async def _take(self) -> Order:
+        """The next order, when there is one."""
         run = self._run
         while (order := run.take()) is None:
-            if run.needs_nobody:
-                return None
             run.idles(1)
             self._something_to_do.clear()
             try:
@@ -116,7 +114,8 @@ class AsyncCrew:
         connected = fresh = False
         crash: BaseException | None = None
         try:
-            while (order := await self._take()) is not None:
+            while True:
+                order = await self._take()
                 try:
                     link = await self._pool.acquire(fresh=fresh)
                 except Exception as error:

@@ -188,9 +188,9 @@ class Flight:
             return error
         except LocalProtocolError as error:  # an extension gave words that can't be said: some may be owed by now
             yield from close(self._protocol)
-            if self._held is not None:
-                self._ledger.landed(self._held.job, error)
-                self._held, self._has_ended = None, True
+            assert self._held is not None  # noqa: S101 - its commands are made before it leaves the hand
+            self._ledger.landed(self._held.job, error)
+            self._held, self._has_ended = None, True
             lost = ConnectionLost("given up because of the message behind it")
             self._settle(lost)
             return lost
