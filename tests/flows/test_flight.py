@@ -269,7 +269,7 @@ def test_a_reply_too_many_ends_it() -> None:
     dialogue = Dialogue(text)
     error = dialogue.run(Flight(protocol, max_in_flight=4).fly(ledger))
     assert isinstance(error, RemoteProtocolError)
-    assert ledger.outcomes["a"].accepted
+    assert isinstance(ledger.outcomes["a"], SendResult)
     assert ledger.sent_back == [("b", True)]
 
 
@@ -371,7 +371,7 @@ def test_lost_while_the_dot_is_written() -> None:
     protocol, ledger = ready("PIPELINING"), Ledger(*map(job, "abc"))
     dialogue = Dialogue(text)
     assert isinstance(dialogue.run(Flight(protocol, max_in_flight=4).fly(ledger)), ConnectionLost)
-    assert ledger.outcomes["a"].accepted
+    assert isinstance(ledger.outcomes["a"], SendResult)
     assert ledger.sent_back == [("b", True)]
 
 

@@ -41,7 +41,7 @@ def test_split_by_number_and_by_domain() -> None:
 
 def test_t10_one_result_in_the_callers_order() -> None:
     whole = delivery("a@x.example", "b@x.example", "a@x.example", "c@x.example")
-    a, b, c = whole.left
+    a, b, c = list(whole.left)
     whole.take((b,), (a, c), part("b@x.example"))
     whole.take((a, c), (), part("a@x.example", c=550))
     result = whole.outcome()
@@ -54,7 +54,7 @@ def test_t10_one_result_in_the_callers_order() -> None:
 
 def test_a_part_that_is_refused_is_no_end() -> None:
     whole = delivery("a@x.example", "b@x.example")
-    a, b = whole.left
+    a, b = list(whole.left)
     error = refusal("a@x.example", 550)
     error.result = SendResult({}, {"a@x.example": error})
     whole.refuse((a,), (b,), error)
@@ -67,7 +67,7 @@ def test_a_part_that_is_refused_is_no_end() -> None:
 
 def test_a_sender_that_is_refused_is_refused_for_all() -> None:
     whole = delivery("a@x.example", "b@x.example")
-    a, b = whole.left
+    a, b = list(whole.left)
     whole.refuse((a,), (b,), RefusedError.of(Reply(550, None, ("not you",)), stage="mail"))
     assert whole.left == ()
     with pytest.raises(PermanentRefusal) as caught:
@@ -77,7 +77,7 @@ def test_a_sender_that_is_refused_is_refused_for_all() -> None:
 
 def test_who_was_one_too_many_comes_next_as_long_as_that_may_go_on() -> None:
     whole = delivery("a@x.example", "b@x.example", "c@x.example", overflow=1)
-    a, b, c = whole.left
+    a, b, c = list(whole.left)
     whole.take((a, b, c), (), part("a@x.example", b=452, c=452))
     assert whole.left == (b, c)
     whole.take((b, c), (), part("b@x.example", c=452))
@@ -99,7 +99,7 @@ def test_who_was_one_too_many_comes_next_as_long_as_that_may_go_on() -> None:
 )
 def test_what_too_many_recipients_looks_like(error: RefusedError, again: bool) -> None:
     whole = delivery("a@x.example", "b@x.example", overflow=1)
-    a, b = whole.left
+    a, b = list(whole.left)
     whole.take((a, b), (), SendResult({"a@x.example": OK}, {"b@x.example": error}, OK))
     assert whole.left == ((b,) if again else ())
 

@@ -2,7 +2,7 @@
 
 import contextvars
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import NamedTuple, Protocol
 
 from smtpx.client.bulk import Hold, Order, Run, SendManyOptions, SendOutcome
@@ -38,7 +38,7 @@ class Crew:
         self._workers: list[Worker] = []
         self._crews = crews  # all of the client's that are at work
 
-    def outcomes(self, messages: Iterable[object]) -> Iterator[SendOutcome]:
+    def outcomes(self, messages: Iterable[object]) -> Generator[SendOutcome]:
         """What became of each message. The source is read here, in the caller's own thread."""
         run, source = self.run, iter(messages)
         failure: Exception | None = None

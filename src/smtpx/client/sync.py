@@ -5,7 +5,7 @@ False
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -328,7 +328,7 @@ class Client:
         smtputf8: bool | None = None,
         normalize_newlines: bool = False,
         **wishes: Unpack[Wishes],
-    ) -> Iterator[SendOutcome]:
+    ) -> Generator[SendOutcome]:
         """Send any number of messages; gives what became of each, in their order.
 
         Up to `limits.max_connections` connections are used, by threads of their own, and several short messages are

@@ -61,7 +61,8 @@ class Wishes(MailWishes, total=False):
 
 def is_binary(wishes: Mapping[str, Any]) -> bool:
     """Whether content may be any octets."""
-    body: object = wishes.get("body") or (wishes.get("options") or {}).get("body")
+    options: Mapping[str, Any] = wishes.get("options") or {}
+    body: object = wishes.get("body") or options.get("body")
     return isinstance(body, str) and body.upper() == "BINARYMIME"
 
 

@@ -52,7 +52,7 @@ class Delivery:
 
     def __init__(self, envelope: Envelope, *, overflow: int = 0, keep_duplicates: bool = False) -> None:
         recipients = envelope.recipients
-        self.left = recipients if keep_duplicates else tuple(dict.fromkeys(recipients))
+        self.left: tuple[Mailbox, ...] = recipients if keep_duplicates else tuple(dict.fromkeys(recipients))
         self._order = tuple(dict.fromkeys(str(each) for each in recipients))
         self._parts: list[SendResult] = []
         self._overflow = overflow
