@@ -24,7 +24,7 @@ from typing import Any
 from smtpx.client.aio import AsyncClient, AsyncConnection
 from smtpx.client.sync import Client, Connection
 from smtpx.errors import ConnectionLost, DeadlineError, TLSError
-from smtpx.flows.steps import Close, NextChunk, Poll, Receive, Send, StartTLS, Step
+from smtpx.flows.steps import Call, Close, NextChunk, Poll, Receive, Send, StartTLS, Step
 from smtpx.protocol.facts import TLSFacts
 
 __all__ = ["FACTS", "Colour", "Dialogue", "ScriptedServer", "colour_of"]
@@ -127,6 +127,8 @@ class Dialogue:
                     raise TLSError("the handshake failed")
                 assert kind == "TLS"
                 return FACTS
+            case Call(function):
+                return function()
             case Close():
                 self._match()
                 if self._next_is("CLOSE"):

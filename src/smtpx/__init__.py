@@ -11,6 +11,7 @@ __version__ = "0.1.0.dev0"
 
 _HOMES = {
     "smtpx.client.aio": ("AsyncClient", "AsyncConnection"),
+    "smtpx.client.bulk": ("Outgoing", "SendOutcome"),
     "smtpx.client.sync": ("Client", "Connection", "send"),
     "smtpx.client.settings": ("ClientSettings", "Limits"),
     "smtpx.errors": (
@@ -52,6 +53,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 if TYPE_CHECKING:
     from smtpx.client.aio import AsyncClient, AsyncConnection
+    from smtpx.client.bulk import Outgoing, SendOutcome
     from smtpx.client.settings import ClientSettings, Limits
     from smtpx.client.sync import Client, Connection, send
     from smtpx.errors import (
@@ -113,6 +115,7 @@ __all__ = [
     "Listener",
     "LocalProtocolError",
     "Mailbox",
+    "Outgoing",
     "Password",
     "PermanentRefusal",
     "ProtocolError",
@@ -124,6 +127,7 @@ __all__ = [
     "ScramRecord",
     "Secret",
     "Security",
+    "SendOutcome",
     "SendResult",
     "Server",
     "ServerLimits",

@@ -2,13 +2,13 @@
 
 # ruff: noqa: ANN401 - answers of any type
 import asyncio
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
 import pytest
 
-from smtpx.errors import ConnectionLost
-from smtpx.flows.steps import Close, NextChunk, Poll, Receive, Send, StartTLS
+from smtpx.errors import ConfigurationError, ConnectionLost
+from smtpx.flows.steps import Call, Close, NextChunk, Poll, Receive, Send, StartTLS
 from smtpx.net.deadlines import Deadline
 from smtpx.net.drive import arun, run
 from tests.peers import FACTS
@@ -55,6 +55,10 @@ class AsyncStream:
 
     async def start_tls(self, timeout_seconds: float) -> Any:
         return self.inner.start_tls(timeout_seconds)
+
+    async def call(self, function: Callable[[], object], timeout_seconds: float) -> object:
+        assert timeout_seconds > 0
+        return function()
 
 
 def every_step() -> Generator[Any, Any, list[Any]]:
@@ -103,3 +107,24 @@ def test_ends(colour: str) -> None:
     with pytest.raises(ConnectionLost):
         drive(colour, one(Send((b"fail",), 1)))
     assert drive(colour, one("something else"))[0] is None
+
+
+def calling(function: Callable[[], object]) -> Generator[Any, Any, object]:
+    return (yield Call(function, 5))
+
+
+def test_calls_of_the_callers_own() -> None:
+    assert run(calling(lambda: 7), Stream(), Deadline()) == 7
+    assert asyncio.run(arun(calling(lambda: 7), AsyncStream(), Deadline())) == 7
+
+    async def token() -> str:
+        return "t"
+
+    class Awaitable:
+        def __await__(self) -> Generator[Any, Any, str]:
+            yield from ()
+            return "t"
+
+    for function in (token, Awaitable):
+        with pytest.raises(ConfigurationError, match="async"):
+            run(calling(function), Stream(), Deadline())

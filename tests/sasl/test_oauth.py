@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +20,8 @@ BEARER_MESSAGE = f"n,a=user@example.com,\1host=server.example.com\1port=587\1aut
 
 
 def client(mechanism: str, auth: BearerToken = AUTH) -> OAuthClient:
-    return OAuthClient(auth, mechanism, CONTEXT)
+    fetch = next(each for each in auth.mechanisms() if each.name == mechanism).fetch
+    return OAuthClient(auth, mechanism, replace(CONTEXT, fetched=fetch() if fetch else None))
 
 
 def test_rfc7628_4_1_example() -> None:
@@ -88,7 +90,7 @@ def test_h055_tokens_that_cannot_be_sent(token: str) -> None:
         BearerToken("user", f"hunter2{token}" if token else "")
     assert is_hidden("hunter2", *chain(caught.value))
     with pytest.raises(SASLError):
-        BearerToken("user", lambda: f"hunter2{token}" if token else "").fetch()
+        client("XOAUTH2", BearerToken("user", lambda: f"hunter2{token}" if token else ""))
     with pytest.raises(SASLError):
         BearerToken("us\1er", "token")
 
@@ -100,9 +102,18 @@ def test_p45_callable_gives_a_token_for_each_login() -> None:
     assert b"Bearer two\1" in client("XOAUTH2", auth).initial_response()
 
 
+def test_a_coroutine_function_is_for_asyncio_only() -> None:
+    async def token() -> str:
+        return "t"
+
+    assert BearerToken("user", token).is_async
+    assert not BearerToken("user", lambda: "t").is_async
+    assert "hunter2" not in repr(replace(CONTEXT, fetched="hunter2"))
+
+
 def test_callable_that_gives_no_text() -> None:
     with pytest.raises(SASLError):
-        BearerToken("user", lambda: None).fetch()  # type: ignore[arg-type, return-value] # what users do
+        client("XOAUTH2", BearerToken("user", lambda: None))  # type: ignore[arg-type, return-value] # what users do
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,17 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
 
+from smtpx.client.async_crew import AsyncCrew, AsyncPool
 from smtpx.client.async_link import AsyncLink
-from smtpx.client.mail import Mail, Source, envelope
+from smtpx.client.bulk import SendManyOptions, SendOutcome
+from smtpx.client.mail import Mail, Source, envelope, whole
 from smtpx.client.pool_policy import PoolPolicy, after_error
 from smtpx.client.settings import ClientOptions, ClientSettings, settings_for
-from smtpx.client.wishes import MailWishes, RcptWishes, Wishes
+from smtpx.client.wishes import MailWishes, RcptWishes, Wishes, is_binary
 from smtpx.errors import LocalProtocolError, SMTPXError
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.transaction import Envelope, Transaction
@@ -24,6 +26,7 @@ from smtpx.wire.reply import Reply
 if TYPE_CHECKING:
     from typing import Self
 
+    from smtpx.client.bulk import Messages
     from smtpx.client.mail import MessageSource
     from smtpx.flows.session import Authentication
 
@@ -87,8 +90,8 @@ class AsyncConnection:
         **wishes: Unpack[Wishes],
     ) -> SendResult:
         """Send one message; see `AsyncClient.send`."""
-        mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
-        return await self._link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
+        mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines, binary=is_binary(wishes))
+        return whole(await self._link.send(mail, wishes, strict=strict, smtputf8=smtputf8), mail)
 
     def transaction(
         self,
@@ -141,7 +144,7 @@ class AsyncConnection:
         Raises:
             RefusedError, LocalProtocolError, TransportError.
         """
-        source = Source(body, normalize_newlines=normalize_newlines)
+        source = Source(body, normalize_newlines=normalize_newlines, binary=self._conversation.sends_binary)
         return await self._link.run(self._conversation.data(source), source)
 
     async def auth(self, auth: "Authentication", *, mechanisms: Sequence[str] | None = None) -> Reply:
@@ -258,7 +261,7 @@ class AsyncOpenTransaction:
         """
         if self._transaction.is_over:
             raise LocalProtocolError("this transaction is over", stage="data")
-        source = Source(message, normalize_newlines=normalize_newlines)
+        source = Source(message, normalize_newlines=normalize_newlines, binary=self._transaction.is_binary)
         conversation = self._link.conversation
         flow = conversation.send_open(self._transaction, source, self._envelope, smtputf8=self._smtputf8)
         return await self._link.run(flow, source)
@@ -313,6 +316,7 @@ class AsyncClient:
         self._policy: PoolPolicy[AsyncLink] = PoolPolicy(self.settings.limits)
         self._opening_settings = self.settings
         self._waiters: deque[asyncio.Future[None]] = deque()
+        self._crews: set[AsyncCrew] = set()
         self.is_closed = False
 
     async def send(
@@ -345,21 +349,61 @@ class AsyncClient:
             LocalProtocolError, UnsupportedError: nothing was sent.
             TransportError, RemoteProtocolError: at stage "final" it is not known whether it was delivered.
         """
-        mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
-        link = await self._acquire()
-        try:
-            return await link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
-        except SMTPXError as error:
-            self._opening_settings = after_error(self._opening_settings, error)
-            if not link.conversation.may_repeat(mail, error):
-                raise
-        finally:
-            await self._release(link)
-        link = await self._acquire(fresh=True)
-        try:
-            return await link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
-        finally:
-            await self._release(link)
+        mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines, binary=is_binary(wishes))
+        fresh = repeated = False
+        while True:
+            link = await self._acquire(fresh=fresh)
+            fresh = True
+            try:
+                result = await link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
+            except SMTPXError as error:
+                self._note(error)
+                if repeated or not link.conversation.may_repeat(mail, error):
+                    raise
+                repeated = True
+            else:
+                if result is not None:
+                    return result
+            finally:
+                await self._release(link)
+
+    def send_many(
+        self,
+        messages: "Messages",
+        *,
+        strict: bool = False,
+        smtputf8: bool | None = None,
+        normalize_newlines: bool = False,
+        **wishes: Unpack[Wishes],
+    ) -> AsyncGenerator[SendOutcome]:
+        """Send any number of messages; gives what became of each, in their order.
+
+        Up to `limits.max_connections` connections are used, by tasks of their own, and several short messages are under
+        way on each where the server allows that. The source, which may be an async iterable, is asked for a little more
+        than is under way. One failure never stops the rest, and nothing is sent twice: see `SendOutcome.is_unknown`. A
+        message whose connection went before anybody can have got it is sent once more.
+
+        To stop early leave the loop; what is under way then is cut off. `contextlib.aclosing` waits until it is.
+
+        Args:
+            messages: `Outgoing` values, or message objects whose header names sender and recipients.
+            strict, smtputf8, normalize_newlines, wishes: as for `send`, for all messages that don't say otherwise.
+
+        Raises:
+            Exception: what the source raises, behind the outcomes of all it gave before.
+        """
+        options = SendManyOptions(
+            strict=strict, smtputf8=smtputf8, normalize_newlines=normalize_newlines, wishes=dict(wishes)
+        )
+        pool = AsyncPool(self._acquire, self._release, self._note, self._is_wanted)
+        crew = AsyncCrew(self.settings.limits, options, pool, self._crews)
+        return crew.outcomes(messages)
+
+    def _note(self, error: SMTPXError) -> None:
+        self._opening_settings = after_error(self._opening_settings, error)
+
+    def _is_wanted(self) -> bool:
+        return bool(self._waiters)
 
     async def _acquire(self, *, fresh: bool = False) -> AsyncLink:
         """A connection to use. With `fresh` the idle ones, which are as old as one that just broke, go first."""
@@ -406,7 +450,7 @@ class AsyncClient:
 
     async def _release(self, link: AsyncLink | None) -> None:
         reusable = link is not None and link.conversation.is_reusable and not self.is_closed
-        kept = self._policy.release(link, now(), reusable=reusable)
+        kept = self._policy.release(link, now(), reusable=reusable, opened=link.opened if link else None)
         self._wake()
         if link is not None and not kept:
             await link.quit()
@@ -414,6 +458,8 @@ class AsyncClient:
     async def close(self) -> None:
         """Say QUIT on idle connections; those in use end with their message. May be called again."""
         self.is_closed = True
+        for crew in list(self._crews):
+            await crew.stop()
         while self._waiters:
             self._wake()
         for link in self._policy.drain():

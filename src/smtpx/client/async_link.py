@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from smtpx.client.bulk import Hold
 from smtpx.client.conversation import Conversation, check_idle, may_fall_back
 from smtpx.client.mail import Mail, Source, octets_of
 from smtpx.client.settings import ClientSettings
@@ -34,6 +35,7 @@ class AsyncLink:
         self.conversation = conversation
         self._stream = stream
         self._busy = False
+        self.opened = now()
 
     @classmethod
     async def open(cls, settings: ClientSettings) -> "AsyncLink":
@@ -86,11 +88,17 @@ class AsyncLink:
         finally:
             self._busy = False
 
-    async def send(self, mail: Mail, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None) -> SendResult:
-        """One message."""
-        begun = now()
+    async def send(
+        self, mail: Mail, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None
+    ) -> SendResult | None:
+        """One message; None if another connection is needed for the rest of its recipients."""
+        begun = mail.begun = mail.begun or now()
         result = await self.run(self.conversation.send(mail, wishes, strict=strict, smtputf8=smtputf8), mail.source)
-        return replace(result, duration_seconds=now() - begun)
+        return result and replace(result, duration_seconds=now() - begun)
+
+    async def fly(self, hold: Hold) -> SMTPXError | None:
+        """Messages of a hold, several under way at once; gives the error that ended the connection, if one did."""
+        return await self.run(self.conversation.fly(hold), deadline=hold.deadline)
 
     @property
     def peer(self) -> object:

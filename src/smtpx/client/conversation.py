@@ -18,10 +18,13 @@ from smtpx.errors import (
     UnsupportedError,
 )
 from smtpx.extensions.body_types import BODY
+from smtpx.extensions.limits import Limits as OfferedBy
+from smtpx.extensions.limits import OfferedLimits
 from smtpx.extensions.size import SIZE
 from smtpx.extensions.smtputf8 import UTF8
 from smtpx.flows.content import Content, look_ahead
 from smtpx.flows.exchange import command, expect_quiet, leave, quit_session, read_answer, write
+from smtpx.flows.flight import Flight, Job, Ledger, can_fly
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.plan import sendable
 from smtpx.flows.session import (
@@ -33,6 +36,7 @@ from smtpx.flows.session import (
     say_hello,
     start_tls,
 )
+from smtpx.flows.shares import Delivery, domain_of, split
 from smtpx.flows.steps import Flow
 from smtpx.flows.transaction import Envelope, Transaction, TransactionOptions
 from smtpx.net.targets import hello_name_for, is_local_peer
@@ -47,6 +51,7 @@ from smtpx.wire.syntax import WireError
 
 __all__ = ["Conversation", "check_idle", "may_fall_back"]
 
+_NO_LIMITS = OfferedLimits()
 NO_WISHES: Mapping[str, Any] = MappingProxyType({})
 _WITH_METHODS = frozenset({"EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "QUIT"})
 
@@ -68,6 +73,7 @@ class Conversation:
     Attributes:
         is_local: nobody can listen on the way to the server.
         messages: how many were begun on this connection.
+        sends_binary: the last `mail` asked for content without lines.
     """
 
     def __init__(self, settings: ClientSettings, local: object, peer: object, tls: TLSFacts | None) -> None:
@@ -77,9 +83,13 @@ class Conversation:
         self.is_local = is_local_peer(peer) and (settings.connect is None or settings.target.is_local)
         self.messages = 0
         self._last: Transaction | None = None
+        self._flight = Flight(self.protocol, max_in_flight=settings.limits.max_in_flight)
         self._taken: list[tuple[Mailbox, Reply]] = []  # recipients accepted one by one
+        self._limits_of = (self.protocol.capabilities, _NO_LIMITS)
+        self._domains: set[str] = set()  # of recipients, where the server counts them
         self._sender = NULL_SENDER
         self._uses_utf8 = False
+        self.sends_binary = False
         self._plan = SessionPlan(
             hello_name=settings.hello_name or hello_name_for(local),
             security=settings.security,
@@ -94,8 +104,21 @@ class Conversation:
     @property
     def is_reusable(self) -> bool:
         """Whether another message may go over this connection."""
-        limit = self.settings.limits.max_messages_per_connection
-        return self.protocol.is_clean and (limit is None or self.messages < limit)
+        return self.protocol.is_clean and self.has_room
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another transaction may be begun on it, as far as numbers go."""
+        limits = (self.settings.limits.max_messages_per_connection, self._limits.max_messages)
+        return all(limit is None or self.messages < limit for limit in limits)
+
+    @property
+    def _limits(self) -> OfferedLimits:
+        """What the server has said of its limits (RFC 9422)."""
+        capabilities = self.protocol.capabilities
+        if self._limits_of[0] is not capabilities:
+            self._limits_of = (capabilities, capabilities.get(OfferedBy) or _NO_LIMITS)
+        return self._limits_of[1]
 
     @property
     def is_open(self) -> bool:
@@ -127,9 +150,12 @@ class Conversation:
         smtputf8: bool | None = None,
     ) -> Transaction:
         """A transaction, nothing of it sent yet."""
+        envelope = with_wishes(envelope, self.settings.extensions, wishes)
+        return Transaction(self.protocol, envelope, self._options(wishes, strict=strict, smtputf8=smtputf8))
+
+    def _options(self, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None) -> TransactionOptions:
         settings = self.settings
-        envelope = with_wishes(envelope, settings.extensions, wishes)
-        options = TransactionOptions(
+        return TransactionOptions(
             extensions=settings.extensions,
             timeouts=settings.timeouts,
             pipelining=settings.pipelining,
@@ -138,14 +164,90 @@ class Conversation:
             smtputf8=smtputf8,
             drop_unsupported=wishes.get("on_unsupported") == "drop",
         )
-        return Transaction(self.protocol, envelope, options)
 
-    def send(self, mail: Mail, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None) -> Flow[SendResult]:
-        """One whole message."""
-        transaction = self._last = self.transaction(mail.envelope, wishes, strict=strict, smtputf8=smtputf8)
+    def job(
+        self, key: object, mail: Mail, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None
+    ) -> Job | None:
+        """One of many messages, made ready to fly; None if it has to go alone.
+
+        Raises:
+            LocalProtocolError: it can't be sent.
+        """
+        size = mail.source.size_at_hand
+        if size is None or size > self.protocol.limits.max_early_body_bytes:
+            return None
+        envelope = with_wishes(mail.envelope, self.settings.extensions, wishes)
+        options = self._options(wishes, strict=strict, smtputf8=smtputf8)
+        content = mail.source.content(self.protocol.capabilities, utf8=_wants_utf8(envelope, smtputf8))
+        job = Job(key, envelope, content, options)
+        if mail.delivery is not None or not can_fly(self.protocol, job):
+            return None
+        if (limits := self._limits) is not _NO_LIMITS or self.settings.limits.overflow_transactions:
+            many = len(envelope.recipients) > 1 and self.settings.limits.overflow_transactions
+            if many or split(envelope.recipients, limits, self._domains)[1]:
+                return None
+            self._domains.update(map(domain_of, envelope.recipients))
+        self.messages += 1
+        return job
+
+    def fly(self, ledger: Ledger) -> Flow[SMTPXError | None]:
+        """Messages of a ledger as long as there are any, several under way at once."""
+        return (yield from self._flight.fly(ledger))
+
+    def send(
+        self, mail: Mail, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None
+    ) -> Flow[SendResult | None]:
+        """One whole message; None if another connection is needed for the rest of its recipients."""
+        limits, overflow = self._limits, self.settings.limits.overflow_transactions
+        if mail.delivery is None and limits is _NO_LIMITS and not overflow:
+            return (yield from self._send(mail, mail.envelope, wishes, strict=strict, smtputf8=smtputf8))
+        if mail.delivery is None:
+            keep = self.protocol.dialect.verdict_per_recipient
+            mail.delivery = Delivery(mail.envelope, overflow=overflow, keep_duplicates=keep)
+        delivery = mail.delivery
+        while delivery.left:
+            share, rest = split(delivery.left, limits, self._domains)
+            if not share or (delivery.has_begun and not self.has_room):
+                return None
+            yield from self._check_share(mail, rest, strict=strict)
+            self._domains.update(map(domain_of, share))
+            envelope = replace(mail.envelope, recipients=share)
+            try:
+                part = yield from self._send(mail, envelope, wishes, strict=strict, smtputf8=smtputf8)
+                delivery.take(share, rest, part)
+            except RefusedError as error:
+                if self.protocol.is_closed:
+                    error.result = delivery.so_far(error.result)
+                    raise
+                if not (rest or delivery.has_begun):
+                    raise
+                delivery.refuse(share, rest, error)
+            except SMTPXError as error:
+                if delivery.has_begun:
+                    error.result = delivery.so_far(error.result)
+                raise
+        return delivery.outcome()
+
+    def _send(
+        self, mail: Mail, envelope: Envelope, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None
+    ) -> Flow[SendResult]:
+        """One transaction."""
+        transaction = self._last = self.transaction(envelope, wishes, strict=strict, smtputf8=smtputf8)
         self.messages += 1
         content = yield from self._content(mail.source, utf8=_wants_utf8(mail.envelope, smtputf8))
         return (yield from transaction.deliver(content))
+
+    def _check_share(self, mail: Mail, rest: Sequence[Mailbox], *, strict: bool) -> Flow[None]:
+        """A part of the recipients may go alone only if others can follow, and nobody wants all of them or none."""
+        if not rest:
+            return
+        if strict:
+            text = "with strict all recipients go together, and the server does not take so many"
+            raise UnsupportedError(text, keyword="LIMITS", stage="rcpt")
+        content = yield from self._content(mail.source, utf8=False)
+        if content.data is None and not mail.source.can_repeat:
+            text = "the server does not take so many recipients together, and this content can be read only once"
+            raise UnsupportedError(text, keyword="LIMITS", stage="rcpt")
 
     def _content(self, source: Source, *, utf8: bool) -> Flow[Content]:
         """What is to be sent, with all that can be known of it now: short content from an iterator is known whole."""
@@ -202,6 +304,7 @@ class Conversation:
                 words += each.dress_mail(facts, self.protocol.capabilities.offer(each.keyword))
         reply = yield from self._command("MAIL", " ".join(words))
         self._taken, self._sender, self._uses_utf8 = [], path, smtputf8
+        self.sends_binary = body is not None and body.upper() == "BINARYMIME"
         return reply
 
     def rcpt(self, recipient: str | Mailbox, wishes: Mapping[str, Any] = NO_WISHES) -> Flow[Reply]:

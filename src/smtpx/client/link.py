@@ -1,9 +1,10 @@
 """A connection that blocks, under `Connection` and in the pool of `Client`: conversation, stream and driver."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from smtpx.client.bulk import Hold
 from smtpx.client.conversation import Conversation, check_idle, may_fall_back
 from smtpx.client.mail import Mail, Source
 from smtpx.client.settings import ClientSettings
@@ -33,22 +34,31 @@ class Link:
         self.conversation = conversation
         self._stream = stream
         self._busy = False
+        self.opened = now()
 
     @classmethod
-    def open(cls, settings: ClientSettings) -> "Link":
-        """Connect, and come to READY; see `Connection.open`."""
+    def open(cls, settings: ClientSettings, watch: Callable[[SocketStream], None] | None = None) -> "Link":
+        """Connect, and come to READY; see `Connection.open`.
+
+        Args:
+            watch: is told of each connection as soon as it stands.
+        """
         deadline = Deadline(settings.timeout)
-        link = cls._attempt(settings, deadline)
+        link = cls._attempt(settings, deadline, watch)
         if link is None:  # RFC 7435: opportunistic TLS is better than none, but none is better than no mail
-            link = cls._attempt(replace(settings, security=Security.NONE), deadline)
+            link = cls._attempt(replace(settings, security=Security.NONE), deadline, watch)
         assert link is not None  # noqa: S101 - with Security.NONE there is nothing to fall back to
         return link
 
     @classmethod
-    def _attempt(cls, settings: ClientSettings, deadline: Deadline) -> "Link | None":
+    def _attempt(
+        cls, settings: ClientSettings, deadline: Deadline, watch: Callable[[SocketStream], None] | None
+    ) -> "Link | None":
         """None: the handshake broke, and another connection may do without."""
         stream = _connected(settings, deadline.limit(settings.timeouts.connect))
         try:
+            if watch is not None:
+                watch(stream)
             tls = None
             if settings.security is Security.IMPLICIT:
                 tls = _implicit_tls(stream, deadline.limit(settings.timeouts.tls))
@@ -83,11 +93,15 @@ class Link:
         finally:
             self._busy = False
 
-    def send(self, mail: Mail, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None) -> SendResult:
-        """One message."""
-        begun = now()
+    def send(self, mail: Mail, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None) -> SendResult | None:
+        """One message; None if another connection is needed for the rest of its recipients."""
+        begun = mail.begun = mail.begun or now()
         result = self.run(self.conversation.send(mail, wishes, strict=strict, smtputf8=smtputf8), mail.source)
-        return replace(result, duration_seconds=now() - begun)
+        return result and replace(result, duration_seconds=now() - begun)
+
+    def fly(self, hold: Hold) -> SMTPXError | None:
+        """Messages of a hold, several under way at once; gives the error that ended the connection, if one did."""
+        return self.run(self.conversation.fly(hold), deadline=hold.deadline)
 
     @property
     def peer(self) -> object:
@@ -98,6 +112,10 @@ class Link:
     def is_open(self) -> bool:
         """Whether commands can be sent."""
         return self.conversation.is_open and not self._stream.is_closed
+
+    def interrupt(self) -> None:
+        """For another thread: whatever is waited for on this connection ends now."""
+        self._stream.interrupt()
 
     def quit(self) -> None:
         """QUIT and close. Never an error."""

@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
-from smtpx.errors import LocalProtocolError
+from smtpx.errors import LocalProtocolError, UnsupportedError
 from smtpx.flows.content import Content, Scan
+from smtpx.flows.shares import Delivery
 from smtpx.flows.transaction import Envelope
 from smtpx.protocol.capabilities import Capabilities
 from smtpx.wire.address import NULL_SENDER, Mailbox
@@ -13,11 +14,13 @@ from smtpx.wire.syntax import WireError
 if TYPE_CHECKING:
     from email.message import Message as EmailMessage
 
+    from smtpx.flows.outcome import SendResult
+
     MessageSource: TypeAlias = (
         bytes | bytearray | memoryview | EmailMessage[Any, Any] | BinaryIO | Iterable[bytes] | AsyncIterable[bytes]
     )
 
-__all__ = ["Mail", "Source", "envelope", "mailbox", "octets_of"]
+__all__ = ["Mail", "Source", "envelope", "mailbox", "octets_of", "whole"]
 
 _CHUNK = 262_144
 
@@ -53,13 +56,30 @@ class Mail:
         recipients: "_Recipients",
         *,
         normalize_newlines: bool = False,
+        binary: bool = False,
     ) -> None:
-        self.source = Source(message, normalize_newlines=normalize_newlines)
+        self.source = Source(message, normalize_newlines=normalize_newlines, binary=binary)
         if _is_message_object(message) and (sender is None or recipients is None):
             sender, recipients = _from_header(cast("EmailMessage[Any, Any]", message), sender, recipients)
         if sender is None or recipients is None:
             raise LocalProtocolError("sender and recipients are needed: octets don't tell them", stage="mail")
         self.envelope = envelope(sender, recipients)
+        self.begun = 0.0  # when the first octet went out
+        self.delivery: Delivery | None = None  # once a server may take it in parts only
+
+
+def whole(result: "SendResult | None", mail: Mail) -> "SendResult":
+    """The result of a message that one connection was to be enough for.
+
+    Raises:
+        UnsupportedError: if it was not, with the result as far as it goes.
+    """
+    if result is not None:
+        return result
+    text = "by its limits the server takes the other recipients on another connection only: a Client sees to that"
+    error = UnsupportedError(text, keyword="LIMITS", stage="rcpt")
+    error.result = mail.delivery.so_far() if mail.delivery is not None else None
+    raise error
 
 
 def envelope(sender: "str | Mailbox", recipients: "Sequence[str | Mailbox] | str | Mailbox") -> Envelope:
@@ -89,12 +109,19 @@ def _from_header(
 class Source:
     """Where a message's content comes from.
 
+    Args:
+        binary: it has no lines; a message object has, all the same.
+
     Raises:
         TypeError: if the message is of a kind that can't be sent.
+        LocalProtocolError: if newlines are to be repaired in what has no lines.
     """
 
-    def __init__(self, message: object, *, normalize_newlines: bool = False) -> None:
+    def __init__(self, message: object, *, normalize_newlines: bool = False, binary: bool = False) -> None:
+        if binary and normalize_newlines:
+            raise LocalProtocolError("binary content has no newlines to normalise", stage="body")
         self._message: Any = message
+        self._binary = binary
         self._normalize = normalize_newlines
         self._file_start: int | None = None
         self._scanned: Content | None = None
@@ -115,6 +142,13 @@ class Source:
         """Whether the content can be sent a second time."""
         return self._is_octets or self._is_object or self._file_start is not None
 
+    @property
+    def size_at_hand(self) -> int | None:
+        """The octets that are here already; 0 for a message object, whose size is not known yet, None for the rest."""
+        if self._is_octets:
+            return memoryview(self._message).nbytes
+        return 0 if self._is_object else None
+
     def content(self, capabilities: Capabilities, *, utf8: bool) -> Content:
         """The content, as far as it can be had without waiting for an iterator.
 
@@ -125,7 +159,7 @@ class Source:
             LocalProtocolError: for a CR or LF that stands alone, or a message object that can't be written.
         """
         if self._is_octets:
-            return Content.of(bytes(self._message), normalize_newlines=self._normalize)
+            return Content.of(bytes(self._message), normalize_newlines=self._normalize, binary=self._binary)
         if self._is_object:
             return self._flat(eight_bit="8BITMIME" in capabilities, utf8=utf8 and "SMTPUTF8" in capabilities)
         if self.is_file:
@@ -134,7 +168,7 @@ class Source:
                 self._message.seek(self._file_start)
                 return content
             return self.ahead or content
-        return self.ahead or Content(None, repair=self._normalize)
+        return self.ahead or Content(None, repair=self._normalize, binary=self._binary)
 
     def _flat(self, *, eight_bit: bool, utf8: bool) -> Content:
         from smtpx.message.flatten import flatten
@@ -154,8 +188,8 @@ class Source:
             start: int = file.tell()
             file.seek(start)
         except (OSError, AttributeError, ValueError):
-            return Content(None, repair=self._normalize)
-        scan = Scan(normalize_newlines=self._normalize)
+            return Content(None, repair=self._normalize, binary=self._binary)
+        scan = Scan(normalize_newlines=self._normalize, binary=self._binary)
         for piece in self._read_file():
             scan.feed(piece)
         self._file_start, self._scanned = start, scan.content(None)

@@ -28,7 +28,7 @@ class PoolPolicy(Generic[C]):
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._idle: deque[tuple[C, float]] = deque()
+        self._idle: deque[tuple[C, float, float]] = deque()  # since when idle, since when open
         self._open = 0
 
     @property
@@ -46,27 +46,33 @@ class PoolPolicy(Generic[C]):
             return Decision(None, True, expired)
         return Decision(None, False, expired)
 
-    def release(self, connection: C | None, now: float, *, reusable: bool) -> bool:
-        """Take one back; True when it is kept. None: it never came to be."""
-        if connection is not None and reusable and self._limits.max_idle_seconds > 0:
-            self._idle.append((connection, now))
+    def release(self, connection: C | None, now: float, *, reusable: bool, opened: float | None = None) -> bool:
+        """Take one back; True when it is kept. None: it never came to be. `opened`: since when it is open."""
+        opened = now if opened is None else opened
+        young = self._limits.max_idle_seconds > 0 and not self._is_too_old(opened, now)
+        if connection is not None and reusable and young:
+            self._idle.append((connection, now, opened))
             return True
         self._open -= 1
         return False
 
     def drain(self) -> list[C]:
         """All idle ones, to be closed."""
-        idle = [connection for connection, _ in self._idle]
+        idle = [connection for connection, _, _ in self._idle]
         self._idle.clear()
         self._open -= len(idle)
         return idle
 
     def _expire(self, now: float) -> list[C]:
-        expired: list[C] = []
-        while self._idle and now - self._idle[0][1] > self._limits.max_idle_seconds:
-            expired.append(self._idle.popleft()[0])
-        self._open -= len(expired)
-        return expired
+        limit = self._limits.max_idle_seconds
+        old = [each for each in self._idle if now - each[1] > limit or self._is_too_old(each[2], now)]
+        for each in old:
+            self._idle.remove(each)
+        self._open -= len(old)
+        return [each[0] for each in old]
+
+    def _is_too_old(self, opened: float, now: float) -> bool:
+        return self._limits.max_age_seconds is not None and now - opened > self._limits.max_age_seconds
 
 
 def after_error(settings: ClientSettings, error: SMTPXError) -> ClientSettings:

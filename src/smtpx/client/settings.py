@@ -24,7 +24,7 @@ from smtpx.wire.syntax import has_controls
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["ClientOptions", "ClientSettings", "Limits", "settings_for"]
+__all__ = ["ClientOptions", "ClientSettings", "Limits", "for_blocking", "settings_for"]
 
 _PLACE = re.compile(r"(?:\[(?P<v6>[^][]+)\]|(?P<host>[^][:]+))(?::(?P<port>[0-9]{1,5}))?")
 _BAD_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
@@ -46,17 +46,25 @@ _SCHEMES: Mapping[str, tuple[Security, Dialect, int]] = {
 class Limits:
     """How a client uses connections.
 
-    `max_idle_seconds` is how long an unused connection is kept; `max_messages_per_connection` after how many messages a
-    new one is made (None: never).
+    `max_idle_seconds` is how long an unused connection is kept; `max_age_seconds` how long after it was opened it is
+    used for another message, and `max_messages_per_connection` for how many (None: for ever). `max_in_flight` is how
+    many short messages of `send_many` may be under way on one connection, where the server allows that.
+    `overflow_transactions`: how many more transactions one message may take for recipients that a server answered 452
+    4.5.3, too many recipients; with 0 they are refused, and what to do is the caller's choice (RFC 5321 4.5.3.1.10).
     """
 
     max_connections: int = 10
     max_idle_seconds: float = 60.0
+    max_age_seconds: float | None = 3600.0
     max_messages_per_connection: int | None = 1000
+    max_in_flight: int = 4
+    overflow_transactions: int = 0
 
     def __post_init__(self) -> None:
-        if self.max_connections < 1:
-            raise ConfigurationError("max_connections must be at least 1")
+        for name in ("max_connections", "max_in_flight", "max_messages_per_connection"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigurationError(f"{name} must be at least 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +183,17 @@ def settings_for(url: str | ClientSettings, **options: Unpack[ClientOptions]) ->
     if at:
         _take_user(changes, user)
     return _apply(ClientSettings(target=target, security=security, dialect=dialect), changes)
+
+
+def for_blocking(settings: ClientSettings) -> ClientSettings:
+    """The settings themselves.
+
+    Raises:
+        ConfigurationError: if they need asyncio.
+    """
+    if getattr(settings.auth, "is_async", False):
+        raise ConfigurationError("a coroutine function for the token needs the async client")
+    return settings
 
 
 def _check_security(scheme: str, implied: Security, wanted: Security) -> None:

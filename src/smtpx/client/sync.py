@@ -5,15 +5,17 @@ False
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
 
+from smtpx.client.bulk import SendManyOptions, SendOutcome
+from smtpx.client.crew import Crew, Pool, Worker
 from smtpx.client.link import Link
-from smtpx.client.mail import Mail, Source, envelope
+from smtpx.client.mail import Mail, Source, envelope, whole
 from smtpx.client.pool_policy import Decision, PoolPolicy, after_error
-from smtpx.client.settings import ClientOptions, ClientSettings, settings_for
-from smtpx.client.wishes import MailWishes, RcptWishes, Wishes
+from smtpx.client.settings import ClientOptions, ClientSettings, for_blocking, settings_for
+from smtpx.client.wishes import MailWishes, RcptWishes, Wishes, is_binary
 from smtpx.errors import LocalProtocolError, SMTPXError
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.transaction import Envelope, Transaction
@@ -27,6 +29,7 @@ from smtpx.wire.reply import Reply
 if TYPE_CHECKING:
     from typing import Self
 
+    from smtpx.client.bulk import Messages
     from smtpx.client.mail import MessageSource
     from smtpx.flows.session import Authentication
 
@@ -51,7 +54,7 @@ class Connection:
             ConfigurationError, ConnectError, RefusedError, UnsupportedError, TLSError, AuthenticationError,
             DeadlineError, ConnectionLost, RemoteProtocolError.
         """
-        return cls(Link.open(settings_for(url, **options)))
+        return cls(Link.open(for_blocking(settings_for(url, **options))))
 
     @property
     def capabilities(self) -> Capabilities:
@@ -90,8 +93,8 @@ class Connection:
         **wishes: Unpack[Wishes],
     ) -> SendResult:
         """Send one message; see `Client.send`."""
-        mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
-        return self._link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
+        mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines, binary=is_binary(wishes))
+        return whole(self._link.send(mail, wishes, strict=strict, smtputf8=smtputf8), mail)
 
     def transaction(
         self,
@@ -142,7 +145,7 @@ class Connection:
         Raises:
             RefusedError, LocalProtocolError, TransportError.
         """
-        source = Source(body, normalize_newlines=normalize_newlines)
+        source = Source(body, normalize_newlines=normalize_newlines, binary=self._conversation.sends_binary)
         return self._link.run(self._conversation.data(source), source)
 
     def auth(self, auth: "Authentication", *, mechanisms: Sequence[str] | None = None) -> Reply:
@@ -232,7 +235,7 @@ class OpenTransaction:
         """
         if self._transaction.is_over:
             raise LocalProtocolError("this transaction is over", stage="data")
-        source = Source(message, normalize_newlines=normalize_newlines)
+        source = Source(message, normalize_newlines=normalize_newlines, binary=self._transaction.is_binary)
         conversation = self._link.conversation
         flow = conversation.send_open(self._transaction, source, self._envelope, smtputf8=self._smtputf8)
         return self._link.run(flow, source)
@@ -261,10 +264,12 @@ class Client:
     """
 
     def __init__(self, url: str | ClientSettings, **options: Unpack[ClientOptions]) -> None:
-        self.settings = settings_for(url, **options)
+        self.settings = for_blocking(settings_for(url, **options))
         self._policy: PoolPolicy[Link] = PoolPolicy(self.settings.limits)
         self._opening_settings = self.settings
         self._change = threading.Condition()
+        self._waiting = 0
+        self._crews: set[Crew] = set()
         self.is_closed = False
 
     def send(
@@ -297,42 +302,101 @@ class Client:
             LocalProtocolError, UnsupportedError: nothing was sent.
             TransportError, RemoteProtocolError: at stage "final" it is not known whether it was delivered.
         """
-        mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines)
-        link = self._acquire()
-        try:
-            return link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
-        except SMTPXError as error:
-            self._opening_settings = after_error(self._opening_settings, error)
-            if not link.conversation.may_repeat(mail, error):
-                raise
-        finally:
-            self._release(link)
-        link = self._acquire(fresh=True)
-        try:
-            return link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
-        finally:
-            self._release(link)
+        mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines, binary=is_binary(wishes))
+        fresh = repeated = False
+        while True:
+            link = self._acquire(fresh=fresh)
+            fresh = True
+            try:
+                result = link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
+            except SMTPXError as error:
+                self._note(error)
+                if repeated or not link.conversation.may_repeat(mail, error):
+                    raise
+                repeated = True
+            else:
+                if result is not None:
+                    return result
+            finally:
+                self._release(link)
 
-    def _acquire(self, *, fresh: bool = False) -> Link:
+    def send_many(
+        self,
+        messages: "Messages",
+        *,
+        strict: bool = False,
+        smtputf8: bool | None = None,
+        normalize_newlines: bool = False,
+        **wishes: Unpack[Wishes],
+    ) -> Generator[SendOutcome]:
+        """Send any number of messages; gives what became of each, in their order.
+
+        Up to `limits.max_connections` connections are used, by threads of their own, and several short messages are
+        under way on each where the server allows that. The source is asked for a little more than is under way. One
+        failure never stops the rest, and nothing is sent twice: see `SendOutcome.is_unknown`. A message whose
+        connection went before anybody can have got it is sent once more.
+
+        To stop early leave the loop, or `close` the iterator: what is under way then is cut off.
+
+        Args:
+            messages: `Outgoing` values, or message objects whose header names sender and recipients.
+            strict, smtputf8, normalize_newlines, wishes: as for `send`, for all messages that don't say otherwise.
+
+        Raises:
+            Exception: what the source raises, behind the outcomes of all it gave before.
+        """
+        options = SendManyOptions(
+            strict=strict, smtputf8=smtputf8, normalize_newlines=normalize_newlines, wishes=dict(wishes)
+        )
+        if not isinstance(messages, Iterable):
+            raise TypeError("an async iterable needs the async client")
+        pool = Pool(self._acquire, self._release, self._note, self._is_wanted, self._wake)
+        return Crew(self.settings.limits, options, pool, self._crews).outcomes(messages)
+
+    def _note(self, error: SMTPXError) -> None:
+        self._opening_settings = after_error(self._opening_settings, error)
+
+    def _is_wanted(self) -> bool:
+        return self._waiting > 0
+
+    def _wake(self) -> None:
+        with self._change:
+            self._change.notify_all()
+
+    def _acquire(self, *, fresh: bool = False, worker: Worker | None = None) -> Link:
         """A connection to use. With `fresh` the idle ones, which are as old as one that just broke, go first."""
         with self._change:
             leaving = self._policy.drain() if fresh else []
-            decision = self._decide()
-            while decision.connection is None and not decision.may_open:
-                self._change.wait()
-                decision = self._decide()
+            gives_way = worker is not None and self._waiting > 0  # who has much to send lets others go first
+            decision = None if gives_way else self._decide(worker)
+            if decision is None or not (decision.connection or decision.may_open):
+                decision = self._wait(worker)
         for link in leaving + decision.expired:
             link.leave()
-        return self._open() if decision.connection is None else decision.connection
+        return self._open(worker) if decision.connection is None else decision.connection
 
-    def _decide(self) -> Decision[Link]:
+    def _wait(self, worker: Worker | None) -> Decision[Link]:
+        self._waiting += 1
+        try:
+            while True:
+                self._change.wait()
+                decision = self._decide(worker)
+                if decision.connection or decision.may_open:
+                    return decision
+        finally:
+            self._waiting -= 1
+            self._change.notify()  # there may be one more, for somebody who gave way
+
+    def _decide(self, worker: Worker | None) -> Decision[Link]:
         if self.is_closed:
             raise LocalProtocolError("this client is closed")
+        if worker is not None:
+            worker.check()
         return self._policy.acquire(now())
 
-    def _open(self) -> Link:
+    def _open(self, worker: Worker | None) -> Link:
         try:
-            return Link.open(self._opening_settings)
+            return Link.open(self._opening_settings, worker.watch if worker is not None else None)
         except BaseException:
             self._release(None)
             raise
@@ -340,7 +404,7 @@ class Client:
     def _release(self, link: Link | None) -> None:
         with self._change:
             reusable = link is not None and link.conversation.is_reusable and not self.is_closed
-            kept = self._policy.release(link, now(), reusable=reusable)
+            kept = self._policy.release(link, now(), reusable=reusable, opened=link.opened if link else None)
             self._change.notify()
         if link is not None and not kept:
             link.quit()
@@ -351,6 +415,8 @@ class Client:
             self.is_closed = True
             idle = self._policy.drain()
             self._change.notify_all()
+        for crew in list(self._crews):
+            crew.stop()
         for link in idle:
             link.quit()
 

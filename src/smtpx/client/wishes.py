@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from smtpx.extensions.rrvs import ValidSince
     from smtpx.wire.address import Mailbox
 
-__all__ = ["MailWishes", "OnUnsupported", "RcptWishes", "Wishes", "with_wishes"]
+__all__ = ["MailWishes", "OnUnsupported", "RcptWishes", "Wishes", "is_binary", "with_wishes"]
 
 OnUnsupported = Literal["error", "drop"]
 
@@ -47,15 +47,26 @@ class RcptWishes(TypedDict, total=False):
 class Wishes(MailWishes, total=False):
     """Wishes for a message. Those about recipients are for all, or a mapping by address.
 
+    `body` "BINARYMIME" is for content without lines (RFC 3030): it goes as it is, any octets, or not at all.
+
     `options` are wishes for extensions of your own, by the names they gave them. `on_unsupported="drop"` leaves out
     what the server does not offer; the result's `dropped` says what.
     """
+
+    body: Literal["7BIT", "8BITMIME", "BINARYMIME"] | None
 
     notify: Sequence[str] | str | Mapping[str, Sequence[str] | str] | None
     orcpt: "str | OriginalRecipient | Mapping[str, str | OriginalRecipient] | None"
     rrvs: "datetime | ValidSince | Mapping[str, datetime | ValidSince] | None"
     options: Mapping[str, Any]
     on_unsupported: OnUnsupported
+
+
+def is_binary(wishes: Mapping[str, Any]) -> bool:
+    """Whether content may be any octets."""
+    options: Mapping[str, Any] = wishes.get("options") or {}
+    body: object = wishes.get("body") or options.get("body")
+    return isinstance(body, str) and body.upper() == "BINARYMIME"
 
 
 def with_wishes(envelope: Envelope, extensions: ExtensionSet, wishes: Mapping[str, Any]) -> Envelope:

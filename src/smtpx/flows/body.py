@@ -57,7 +57,8 @@ class BodySender:
     def send_chunks(self, content: Content) -> Flow[SendResult]:
         """Content by BDAT. One piece is held back, so that the last one carries LAST; two may be unanswered."""
         protocol, pieces = self._protocol, Pieces(content)
-        check = NewlineCheck() if content.data is None else None
+        check = NewlineCheck() if content.data is None and not content.binary else None
+        self._seven_bit = self._seven_bit and not content.binary
         held = (yield from self._next(pieces)) or b""
         while True:
             following = yield from self._next(pieces)

@@ -22,7 +22,7 @@ class Content:
     `data` is all of it, or None when it comes in pieces (`NextChunk`). `size` and `eight_bit` are None when they can't
     be known before. `utf8_header`: the header section holds UTF-8 that is not ASCII, so SMTPUTF8 is needed
     (RFC 6532 3.2). `repair`: bare newlines are to be repaired on the way. `head` are pieces that were taken from the
-    source already.
+    source already. `binary`: it has no lines, and goes by BDAT with BODY=BINARYMIME or not at all (RFC 3030 3).
     """
 
     data: bytes | None
@@ -31,15 +31,16 @@ class Content:
     utf8_header: bool = False
     repair: bool = False
     head: tuple[bytes, ...] = ()
+    binary: bool = False
 
     @classmethod
-    def of(cls, data: bytes, *, normalize_newlines: bool = False) -> "Content":
+    def of(cls, data: bytes, *, normalize_newlines: bool = False, binary: bool = False) -> "Content":
         """Content that is at hand.
 
         Raises:
-            LocalProtocolError: if a CR or LF stands alone in it and it is not to be normalised.
+            LocalProtocolError: if a CR or LF stands alone in it and it is neither binary nor to be normalised.
         """
-        scan = Scan()
+        scan = Scan(binary=binary)
         if normalize_newlines:
             repair = NewlineRepair(stuffed=False)
             data = repair.feed(data) + repair.end()
@@ -52,10 +53,11 @@ class Scan:
 
     Args:
         normalize_newlines: look at the content as `NewlineRepair` will make it.
+        binary: any octets are good.
     """
 
-    def __init__(self, *, normalize_newlines: bool = False) -> None:
-        self._check = NewlineCheck()
+    def __init__(self, *, normalize_newlines: bool = False, binary: bool = False) -> None:
+        self._check = None if binary else NewlineCheck()
         self._repair = NewlineRepair(stuffed=False) if normalize_newlines else None
         self._size = 0
         self._eight_bit = False
@@ -81,19 +83,23 @@ class Scan:
             self._look(self._repair.end())
             self._repair = None
         try:
-            self._check.end()
+            if self._check is not None:
+                self._check.end()
         except WireError as error:
             raise _bare(error, self._size) from None
-        return Content(data, self._size, self._eight_bit, _is_utf8_beyond_ascii(self._header), repair)
+        utf8 = _is_utf8_beyond_ascii(self._header)
+        return Content(data, self._size, self._eight_bit, utf8, repair, binary=self._check is None)
 
     def beginning(self, head: tuple[bytes, ...], *, repair: bool) -> Content:
         """What the first pieces of content tell that is not all here yet."""
         eight_bit = True if self._eight_bit else None
-        return Content(None, None, eight_bit, _is_utf8_beyond_ascii(self._header), repair, head)
+        utf8 = _is_utf8_beyond_ascii(self._header)
+        return Content(None, None, eight_bit, utf8, repair, head, binary=self._check is None)
 
     def _look(self, piece: bytes) -> None:
         try:
-            self._check.feed(piece)
+            if self._check is not None:
+                self._check.feed(piece)
         except WireError as error:
             raise _bare(error, self._size + _first_bare(piece)) from None
         self._size += len(piece)
@@ -117,7 +123,7 @@ def look_ahead(content: Content, max_bytes: int) -> Flow[Content]:
     """
     if content.data is not None or content.size is not None or content.head:
         return content
-    scan, head, size = Scan(normalize_newlines=content.repair), list[bytes](), 0
+    scan, head, size = Scan(normalize_newlines=content.repair, binary=content.binary), list[bytes](), 0
     while size <= max_bytes:
         try:
             piece: bytes | None = yield NextChunk()
@@ -126,7 +132,7 @@ def look_ahead(content: Content, max_bytes: int) -> Flow[Content]:
         except Exception as error:  # whatever a caller's iterator may raise
             raise LocalProtocolError(f"the message could not be read: {error}", stage="body") from error
         if piece is None:
-            return Content.of(b"".join(head), normalize_newlines=content.repair)
+            return Content.of(b"".join(head), normalize_newlines=content.repair, binary=content.binary)
         scan.feed(piece)
         head.append(piece)
         size += len(piece)

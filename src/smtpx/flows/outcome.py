@@ -29,6 +29,8 @@ class SendResult:
         used_chunking: whether the content went by BDAT.
         verdicts: LMTP's replies to the message, one for each accepted RCPT in order, also where a recipient was named
             twice; empty in SMTP.
+        parts: where the message took several transactions (LIMITS), the result of each that is done; `reply` is then
+            that of the last one in which anybody was accepted.
         dropped: keywords of extensions that the server does not offer and whose options were left out
             (`on_unsupported="drop"`).
     """
@@ -41,6 +43,7 @@ class SendResult:
     used_chunking: bool = False
     dropped: tuple[str, ...] = field(default=())
     verdicts: tuple[tuple[str, Reply], ...] = field(default=())
+    parts: tuple["SendResult", ...] = field(default=())
 
     @property
     def queue_id(self) -> str | None:

@@ -152,6 +152,10 @@ def _mail_words(
     needs_utf8: bool,
     tls: TLSFacts | None,
 ) -> list[str]:
+    if content.binary and not (options.chunking and "CHUNKING" in capabilities and "BINARYMIME" in capabilities):
+        missing = "BINARYMIME" if "BINARYMIME" not in capabilities else "CHUNKING"
+        text = f"binary content can't be sent: {missing} is not offered or not wanted"
+        raise UnsupportedError(text, keyword=missing, stage="mail")
     facts = MailFacts(
         size=content.size,
         eight_bit=content.eight_bit,

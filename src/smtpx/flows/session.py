@@ -15,7 +15,7 @@ from smtpx.errors import (
     UnsupportedError,
 )
 from smtpx.flows.exchange import command, read_answer, write
-from smtpx.flows.steps import Flow, StartTLS, Timeouts
+from smtpx.flows.steps import Call, Flow, StartTLS, Timeouts
 from smtpx.protocol.client import Answer, ClientProtocol
 from smtpx.protocol.facts import TLSFacts
 from smtpx.sasl import AuthExchange, ClientMechanism, ExchangeContext, SASLError, choose
@@ -176,16 +176,16 @@ def authenticate(protocol: ClientProtocol, plan: SessionPlan) -> Flow[Answer]:
         else:
             text = f"no mechanism in common; the server offers {' '.join(offered) or 'none'}"
         raise UnsupportedError(text, keyword="AUTH", stage="auth")
-    exchange = _start(chosen, context)
+    exchange = yield from _start(plan, chosen, context)
     try:
         answer = yield from _exchange(protocol, plan, chosen, exchange)
     except AuthenticationError as error:
         unbound = None
         if chosen.needs_binding and _is_verified(protocol) and plan.auth_mechanisms is None and _binding_refused(error):
             unbound = choose(usable, offered, [chosen.name.removesuffix("-PLUS")])
-        again = _renewed(chosen, context, exchange, error)
+        again = yield from _renewed(plan, chosen, context, exchange, error)
         if unbound is not None:
-            chosen, again = unbound, _start(unbound, replace(context, bindings={}))
+            chosen, again = unbound, (yield from _start(plan, unbound, replace(context, bindings={})))
         if again is None:
             raise
         answer = yield from _exchange(protocol, plan, chosen, again)
@@ -214,7 +214,10 @@ def _usable(protocol: ClientProtocol, plan: SessionPlan, context: ExchangeContex
     return usable
 
 
-def _start(mechanism: ClientMechanism, context: ExchangeContext) -> AuthExchange:
+def _start(plan: SessionPlan, mechanism: ClientMechanism, context: ExchangeContext) -> Flow[AuthExchange]:
+    if mechanism.fetch is not None:
+        fetched: object = yield Call(mechanism.fetch, plan.timeouts.auth)
+        context = replace(context, fetched=fetched)
     try:
         return mechanism.start(context)
     except SASLError as error:
@@ -231,12 +234,16 @@ def _binding_refused(error: AuthenticationError) -> bool:
 
 
 def _renewed(
-    mechanism: ClientMechanism, context: ExchangeContext, refused: AuthExchange, error: AuthenticationError
-) -> AuthExchange | None:
+    plan: SessionPlan,
+    mechanism: ClientMechanism,
+    context: ExchangeContext,
+    refused: AuthExchange,
+    error: AuthenticationError,
+) -> Flow[AuthExchange | None]:
     """Another exchange behind a 535, if it has anything else to say."""
     if not mechanism.is_renewable or error.reply is None or error.reply.code != 535:
         return None
-    again = _start(mechanism, context)
+    again = yield from _start(plan, mechanism, context)
     return again if again.initial_response() != refused.initial_response() else None
 
 

@@ -4,11 +4,11 @@ A flow is a generator: it yields a step, is sent the answer, and returns its res
 thrown into the flow.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-__all__ = ["Close", "Flow", "NextChunk", "Poll", "Receive", "Send", "StartTLS", "Step", "Timeouts"]
+__all__ = ["Call", "Close", "Flow", "NextChunk", "Poll", "Receive", "Send", "StartTLS", "Step", "Timeouts"]
 
 T = TypeVar("T")
 
@@ -90,9 +90,17 @@ class NextChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """Call something of the caller's that may block, or give something to await. Answer: what comes of it."""
+
+    function: Callable[[], object]
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Close the connection at once. Answer: None."""
 
 
-Step = Send | Receive | Poll | StartTLS | NextChunk | Close
+Step = Send | Receive | Poll | StartTLS | NextChunk | Call | Close
 Flow = Generator[Step, Any, T]

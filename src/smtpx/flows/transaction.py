@@ -57,6 +57,11 @@ class Transaction:
         """Whether octets are on their way that may complete the message."""
         return self._body.committed
 
+    @property
+    def is_binary(self) -> bool:
+        """Whether MAIL asks for content without lines (RFC 3030 3)."""
+        return str(self._envelope.options.get("body", "")).upper() == "BINARYMIME"
+
     # Envelope --------------------------------------------------------------------------------------------------------
 
     def open(self, content: Content | None) -> Flow[None]:

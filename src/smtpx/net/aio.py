@@ -10,7 +10,7 @@ import inspect
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from smtpx.errors import ConnectError, ConnectionLost, DeadlineError, TLSError
@@ -279,6 +279,22 @@ class AsyncStream(Wire):
             if self._ended:
                 raise TLSError("the server closed the connection in the TLS handshake")
             await self._wait(max(until - self._loop.time(), 0))
+
+    async def call(self, function: Callable[[], object], timeout_seconds: float) -> object:
+        """What a function gives: a coroutine function's is awaited, any other runs in a thread, for it may block.
+
+        Raises:
+            DeadlineError.
+        """
+        patience = asyncio.timeout(timeout_seconds)
+        try:
+            async with patience:
+                found = function() if inspect.iscoroutinefunction(function) else await asyncio.to_thread(function)
+                return await cast("Awaitable[object]", found) if inspect.isawaitable(found) else found
+        except TimeoutError as error:
+            if not patience.expired():
+                raise
+            raise DeadlineError("a callable of ours took too long") from error
 
     def close(self) -> None:
         """Close at once; may be called again."""

@@ -22,6 +22,10 @@ class Deadline:
         self._end = None if seconds is None else now() + seconds
         self._wait_end = 0.0
 
+    def restart(self, seconds: float | None) -> None:
+        """Begin again."""
+        self._end = None if seconds is None else now() + seconds
+
     def limit(self, seconds: float) -> float:
         """`seconds`, or what is left if that is less.
 

@@ -1,9 +1,10 @@
 """The two drivers: the same steps, without and with `await`. Nothing else in the package exists twice."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Protocol, TypeVar
 
-from smtpx.flows.steps import Close, Flow, NextChunk, Poll, Receive, Send, StartTLS, Step
+from smtpx.errors import ConfigurationError
+from smtpx.flows.steps import Call, Close, Flow, NextChunk, Poll, Receive, Send, StartTLS, Step
 from smtpx.net.deadlines import Deadline
 from smtpx.protocol.facts import TLSFacts
 
@@ -29,6 +30,7 @@ class AsyncByteStream(Protocol):
     async def receive(self, timeout_seconds: float) -> bytes: ...
     def poll(self) -> bytes | None: ...
     async def start_tls(self, timeout_seconds: float) -> TLSFacts: ...
+    async def call(self, function: Callable[[], object], timeout_seconds: float) -> object: ...
     def close(self) -> None: ...
 
 
@@ -64,9 +66,19 @@ def _perform(step: Step, stream: ByteStream, deadline: Deadline, chunks: Iterato
             return None if chunks is None else next(chunks, None)
         case StartTLS(timeout):
             return stream.start_tls(deadline.limit(timeout))
+        case Call(function):
+            return _call(function)
         case Close():
             stream.close()
     return None
+
+
+def _call(function: Callable[[], object]) -> object:
+    answer = function()
+    if hasattr(answer, "__await__"):
+        getattr(answer, "close", lambda: None)()  # so that nobody warns of a coroutine that was never awaited
+        raise ConfigurationError("a callable that is to be awaited needs the async client")
+    return answer
 
 
 async def arun(
@@ -101,6 +113,8 @@ async def _aperform(
             return None if chunks is None else await anext(chunks, None)
         case StartTLS(timeout):
             return await stream.start_tls(deadline.limit(timeout))
+        case Call(function, timeout):
+            return await stream.call(function, deadline.limit(timeout))
         case Close():
             stream.close()
     return None

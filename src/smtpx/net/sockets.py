@@ -243,6 +243,11 @@ class SocketStream:
         self._write(layer.output(), max(end - now(), 0))
         return layer.facts
 
+    def interrupt(self) -> None:
+        """For another thread: end what is waited for here, as if the peer had gone. `close` is still due."""
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         """Close at once; may be called again."""
         if self._closed:

@@ -48,7 +48,8 @@ class ExchangeContext:
 
     `bindings`: data that names the TLS channel, by channel binding type, the best type first; empty without TLS.
     `offered`: the mechanisms that the server offers here. `host`, `port`: of the server, as the client was told.
-    `peer_identity`: whom the client's verified certificate names; only on a server.
+    `peer_identity`: whom the client's verified certificate names; only on a server. `fetched`: what a mechanism's
+    `fetch` gave; only on a client.
     """
 
     bindings: Mapping[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
@@ -56,6 +57,7 @@ class ExchangeContext:
     host: str = ""
     port: int = 0
     peer_identity: str | None = None
+    fetched: object = field(default=None, repr=False)
 
 
 class AuthExchange(Protocol):
@@ -91,7 +93,8 @@ class ClientMechanism(NamedTuple):
 
     `reveals_secret`: a listener could use what is sent, so it goes over verified TLS only. `needs_binding`: it is bound
     to the TLS channel, so there must be one that can be named. `is_renewable`: to start again may give other
-    credentials.
+    credentials. `fetch` is called before each start, where there is one; it may block, or give something to await, and
+    what comes of it is `ExchangeContext.fetched`.
     """
 
     name: str
@@ -99,6 +102,7 @@ class ClientMechanism(NamedTuple):
     start: Callable[[ExchangeContext], AuthExchange]
     needs_binding: bool = False
     is_renewable: bool = False
+    fetch: Callable[[], object] | None = None
 
 
 def without_context(make: Callable[[Auth], AuthExchange], auth: Auth) -> Callable[[ExchangeContext], AuthExchange]:

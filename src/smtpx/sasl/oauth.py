@@ -6,9 +6,10 @@ is then refused.
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import iscoroutinefunction
 
 from smtpx.sasl.credentials import Credentials, Secret
 from smtpx.sasl.gs2 import GS2Header
@@ -35,41 +36,44 @@ class BearerToken:
     """A user name and an OAuth 2.0 access token.
 
     `token` may be a callable that gets one; it is called for each login, and once more when the server refuses what it
-    gave. It runs where the connection runs: in an asyncio client it must not block.
+    gave. It may block: in an asyncio client it runs in a thread. There it may also be a coroutine function, which is
+    awaited.
 
     Raises:
         ValueError: for control characters in the name, and for a token that can't be sent.
     """
 
     username: str
-    token: str | Callable[[], str] = field(repr=False)
+    token: str | Callable[[], str] | Callable[[], Awaitable[str]] = field(repr=False)
 
     def __post_init__(self) -> None:
         check_text(self.username, "username")
         if not callable(self.token):
             _check_token(self.token)
 
-    def fetch(self) -> str:
-        """A token.
-
-        Raises:
-            SASLError: if it can't be sent.
-        """
-        return _check_token(self.token() if callable(self.token) else self.token)
+    @property
+    def is_async(self) -> bool:
+        """Whether only an asyncio client can get the token."""
+        return iscoroutinefunction(self.token)
 
     def mechanisms(self) -> Sequence[ClientMechanism]:
         """OAUTHBEARER, then XOAUTH2."""
+        fetch = self.token if callable(self.token) else None
         return tuple(
-            ClientMechanism(name, True, partial(OAuthClient, self, name), is_renewable=callable(self.token))
+            ClientMechanism(name, True, partial(OAuthClient, self, name), is_renewable=fetch is not None, fetch=fetch)
             for name in ("OAUTHBEARER", "XOAUTH2")
         )
 
 
 class OAuthClient(AuthExchange):
-    """The client's half of both."""
+    """The client's half of both.
+
+    Raises:
+        SASLError: if what was fetched is no token that can be sent.
+    """
 
     def __init__(self, auth: BearerToken, mechanism: str, context: ExchangeContext) -> None:
-        self._token = auth.fetch()
+        self._token = _check_token(context.fetched if callable(auth.token) else auth.token)
         self._failure = ""
         if mechanism == "XOAUTH2":
             pairs = [f"user={auth.username}"]

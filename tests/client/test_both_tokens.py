@@ -1,0 +1,93 @@
+"""Tokens that are fetched when they are needed, by whichever kind of callable."""
+
+import asyncio
+import threading
+
+import pytest
+
+from smtpx.client.aio import AsyncClient
+from smtpx.client.sync import Client, Connection
+from smtpx.errors import ConfigurationError, DeadlineError
+from smtpx.flows.steps import Timeouts
+from smtpx.sasl import BearerToken
+from tests.client.dialogues import BODY, FROM, TO, url
+from tests.peers import Colour, ScriptedServer
+
+START = "S: 220 x\nC: EHLO me\nS: 250-x\nS: 250 AUTH XOAUTH2\n"
+ONE = "C: AUTH XOAUTH2 dXNlcj11AWF1dGg9QmVhcmVyIG9uZQEB\n"
+TWO = "C: AUTH XOAUTH2 dXNlcj11AWF1dGg9QmVhcmVyIHR3bwEB\n"
+QUIT = "C: QUIT\nS: 221 bye\n"
+
+
+def test_a_callable_that_blocks_runs_in_a_thread_only_under_asyncio(colour: Colour) -> None:
+    threads: list[threading.Thread] = []
+
+    def token() -> str:
+        threads.append(threading.current_thread())
+        return "one"
+
+    auth = BearerToken("u", token)
+    script = START + ONE + "S: 235 ok\n" + QUIT
+    with ScriptedServer(script) as server, colour.open(url(server), auth=auth) as connection:
+        assert connection.is_open
+    assert (threads[0] is threading.main_thread()) is not colour.is_async
+
+
+def test_what_is_refused_is_fetched_once_more(colour: Colour) -> None:
+    tokens = ["one", "two"]
+    auth = BearerToken("u", lambda: tokens.pop(0))
+    script = START + ONE + "S: 535 stale\n" + TWO + "S: 235 ok\n" + QUIT
+    with ScriptedServer(script) as server, colour.open(url(server), auth=auth) as connection:
+        assert connection.is_open
+
+
+def test_coroutine_functions_are_awaited() -> None:
+    tokens = ["one", "two"]
+
+    async def token() -> str:
+        await asyncio.sleep(0)
+        return tokens.pop(0)
+
+    async def main(auth: BearerToken) -> None:
+        script = START + ONE + "S: 535 stale\n" + TWO + "S: 235 ok\n"
+        message = f"C: MAIL FROM:<{FROM}>\nS: 250 m\nC: RCPT TO:<{TO}>\nS: 250 r\nC: DATA\nS: 354 go\n"
+        message += "C: Subject: hi\nC:\nC: ..dot\nC: .\nS: 250 done\n"
+        with ScriptedServer(script + message + QUIT) as server:
+            async with AsyncClient(url(server), auth=auth) as client:
+                assert (await client.send(BODY, sender=FROM, recipients=[TO])).accepted
+
+    asyncio.run(main(BearerToken("u", token)))
+    tokens[:] = ["one", "two"]
+    asyncio.run(main(BearerToken("u", lambda: token())))
+
+
+def test_the_blocking_client_refuses_them() -> None:
+    async def token() -> str:
+        return "one"
+
+    with pytest.raises(ConfigurationError, match="async client"):
+        Client("smtp://localhost", auth=BearerToken("u", token))
+    with pytest.raises(ConfigurationError, match="async client"):
+        Connection.open("smtp://localhost", auth=BearerToken("u", token))
+    with ScriptedServer(START, tolerant=True) as server, pytest.raises(ConfigurationError, match="async client"):
+        Connection.open(url(server), auth=BearerToken("u", lambda: token()))
+
+
+def test_a_callable_that_never_comes_back() -> None:
+    async def main() -> None:
+        async def token() -> str:
+            await asyncio.sleep(60)
+            return "late"
+
+        async def impatient() -> str:
+            raise TimeoutError("mine")
+
+        with ScriptedServer(START, tolerant=True) as server:
+            impatient_client = AsyncClient(url(server), auth=BearerToken("u", token), timeouts=Timeouts(auth=0.05))
+            with pytest.raises(DeadlineError, match="too long"):
+                await impatient_client.send(BODY, sender=FROM, recipients=[TO])
+            failing_client = AsyncClient(url(server), auth=BearerToken("u", impatient))
+            with pytest.raises(TimeoutError, match="mine"):
+                await failing_client.send(BODY, sender=FROM, recipients=[TO])
+
+    asyncio.run(main())
