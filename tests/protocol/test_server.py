@@ -10,6 +10,7 @@ from smtpx.extensions.body_types import EightBitMIME
 from smtpx.protocol import replies
 from smtpx.protocol.dialect import LMTP
 from smtpx.protocol.events import (
+    LimitHit,
     AbortCause,
     AuthAsked,
     AuthFailed,
@@ -353,6 +354,7 @@ def test_soft_limit_delays_every_later_reply() -> None:
 def test_a_delayed_reply_waits() -> None:
     protocol = greeted(make_settings(limits={"soft_error_limit": 0}))
     feed(protocol, "XYZZY\r\n" + NOOP)
+    assert protocol.next_event() == LimitHit("soft_error_limit", 0)
     assert protocol.next_event() == PauseAsked(1.0)
     assert protocol.data_to_send() == b""
     assert protocol.next_event() is None

@@ -584,7 +584,8 @@ async def test_the_last_reply_is_not_destroyed_by_input_that_nobody_reads() -> N
 
 
 async def test_a_client_that_does_not_close_is_not_waited_for() -> None:
-    async with running(Session) as server, await RawClient.open(server) as client:
+    deadlines = Deadlines(close=0.3)
+    async with running(Session, deadlines=deadlines) as server, await RawClient.open(server) as client:
         assert await client.say("QUIT\r\n") == ["221 2.0.0"]
         await client.closed()
         assert server.connections == 1
@@ -1346,12 +1347,11 @@ async def read_slowly(client: RawClient, piece: int, pause: float) -> bytes:
 
 
 @pytest.mark.parametrize("kind", [InPlace, Waiting])
-async def test_a_slow_reader_is_served_to_the_end(kind: type[Recorder], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("smtpx.server.connection._LINGER_SECONDS", 0.5)
+async def test_a_slow_reader_is_served_to_the_end(kind: type[Recorder]) -> None:
     session, made = recorders(kind)
     limits = ServerLimits(junk_command_limit=10**9, max_unsent_bytes=32768)
     async with (
-        running(session, limits=limits, deadlines=Deadlines(write=0.5, command=0.1)) as server,
+        running(session, limits=limits, deadlines=Deadlines(write=0.5, command=0.1, close=0.5)) as server,
         await RawClient.open(server, sockopts=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]) as client,
     ):
         narrow(server)
@@ -1364,12 +1364,11 @@ async def test_a_slow_reader_is_served_to_the_end(kind: type[Recorder], monkeypa
 
 
 @pytest.mark.parametrize("script", [EHLO * 1000, EHLO * 150 + "QUIT\r\n"], ids=["going on", "at the end"])
-async def test_a_reader_that_stops_is_left(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("smtpx.server.connection._LINGER_SECONDS", 0.1)
+async def test_a_reader_that_stops_is_left(script: str) -> None:
     kind, made = recorders()
     limits = ServerLimits(junk_command_limit=10**9)
     async with (
-        running(kind, limits=limits, deadlines=Deadlines(write=0.1)) as server,
+        running(kind, limits=limits, deadlines=Deadlines(write=0.1, close=0.1)) as server,
         await RawClient.open(server, sockopts=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]) as client,
     ):
         narrow(server)

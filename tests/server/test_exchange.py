@@ -68,6 +68,7 @@ class Core:
         self.recipients = [TO]
         self.answers: list[tuple[Any, ...]] = []
         self.closed: Reply | None = None
+        self.auth_failures = 0
 
     def answer(self, *answers: Reply | None) -> None:
         self.answers.append(answers)
@@ -90,15 +91,23 @@ class Rig:
         self.patience = SimpleNamespace(
             await_handler=lambda **delay: self.done.append("await handler"),
             await_verdict=lambda: self.done.append("await verdict"),
+            await_auth=lambda: self.done.append("await turn"),
             begin_content=lambda: None,
         )
         hooks = Hooks(session or Session(), asyncio.get_running_loop(), self.log, "id")
         self.hooks = hooks
-        guard = Guard(ServerLimits(**limits))
-        self.exchange = Exchange(cast("Any", self.core), hooks, guard, cast("Shell", self))
+        self.guard = Guard(ServerLimits(**limits))
+        self.refusal: Reply | None = None  # of whom a peer speaks for
+        self.exchange = Exchange(cast("Any", self.core), hooks, self.guard, cast("Shell", self))
 
     def log(self, level: int, text: str, *args: object, error: BaseException | None = None) -> None:
         self.lines.append(f"{logging.getLevelName(level)} {text % args}")
+
+    def limit_hit(self, limit: str, value: float) -> None:
+        self.lines.append(f"{limit} {value:g}")
+
+    def recount(self) -> Reply | None:
+        return self.refusal
 
     def flush(self) -> None:
         self.done.append("flush")
@@ -215,8 +224,8 @@ async def test_h087_logins() -> None:
     assert rig.lines == [
         "INFO login failed with PLAIN",
         "INFO login failed with SCRAM-SHA-256",
-        "WARNING too many failed logins from this network",
-        "WARNING too many failed logins from this network",
+        "auth_failures_per_ip_minute 2",
+        "auth_failures_per_ip_minute 2",
     ]
     rig = await Rig(session(False, authenticate=lambda identity: None)).handle(LOGIN)
     assert rig.answers == [replies.AUTHENTICATED]
