@@ -10,7 +10,6 @@ from smtpx.extensions.body_types import EightBitMIME
 from smtpx.protocol import replies
 from smtpx.protocol.dialect import LMTP
 from smtpx.protocol.events import (
-    LimitHit,
     AbortCause,
     AuthAsked,
     AuthFailed,
@@ -21,6 +20,7 @@ from smtpx.protocol.events import (
     ChunkEnded,
     ConnectionEnded,
     HelloAsked,
+    LimitHit,
     LookupAsked,
     MailAsked,
     PauseAsked,

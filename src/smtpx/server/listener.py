@@ -494,10 +494,15 @@ class _Silent(ProxyError):
 
 async def _read_proxy_header(sock: socket.socket) -> tuple[ProxyHeader, bytes]:
     loop, parser, was_heard = asyncio.get_running_loop(), ProxyParser(), False
-    while octets := await loop.sock_recv(sock, 4096):
-        if (found := parser.feed(octets)) is not None:
-            return found
-        was_heard = True
+    try:
+        while octets := await loop.sock_recv(sock, 4096):
+            if (found := parser.feed(octets)) is not None:
+                return found
+            was_heard = True
+    except ConnectionError as error:
+        if was_heard:
+            raise
+        raise _Silent("the connection broke") from error
     raise (ProxyError if was_heard else _Silent)("the connection ended in the PROXY header")
 
 
