@@ -18,7 +18,7 @@ from tests.server.rig import EHLO, MAIL, RCPT, RawClient, Recorder, fresh_server
 MIB = 1024 * 1024
 
 
-def server(profile: str | Profile = "dev", **options: Any) -> Server:  # noqa: ANN401
+def server(profile: Any = "dev", **options: Any) -> Server:  # noqa: ANN401 - names as they come from a command line
     return Server(Recorder, profile=profile, port=0, tls=fresh_server_tls(), **options)
 
 
@@ -131,9 +131,10 @@ def test_a_profile_of_ones_own() -> None:
     ],
 )
 def test_what_can_not_be(options: dict[str, Any], what: str) -> None:
+    options = {"tls": fresh_server_tls()} | options
     session = options.pop("session", Recorder)
     with pytest.raises(ConfigurationError, match=what):
-        Server(session, **{"tls": fresh_server_tls()} | options)
+        Server(session, **options)
 
 
 def test_tickets_are_switched_off_in_every_context() -> None:

@@ -286,7 +286,7 @@ class Server:
             speaks_for_others=plan.proxy_protocol,
         )
         if refusal is not None:
-            self._refuse(sock, plan, name, refusal)
+            self._reject(sock, plan, name, refusal)
             return
         sock.setblocking(False)
         admission = _Admission(self._guard, address, self._is_spared, self.forget)
@@ -305,10 +305,10 @@ class Server:
         reserve = self._shell.protocol.limits.descriptor_reserve
         return Refusal(replies.TOO_MANY_CONNECTIONS, "descriptor_reserve", reserve)
 
-    def _refuse(self, sock: socket.socket, plan: Listener, name: SocketName, refusal: Refusal) -> None:
+    def _reject(self, sock: socket.socket, plan: Listener, name: SocketName, refusal: Refusal) -> None:
         _log.info("refused %s: %s", endpoint_text(name), refusal.reply)
         report_limit(self._shell.observer, _write_log, _address_of(name), refusal.limit, refusal.value)
-        _turn_away(sock, plan, refusal.reply)
+        _refuse(sock, plan, refusal.reply)
 
     def _feel_pressure(self) -> None:
         is_high = self._guard.load.is_high
@@ -343,7 +343,7 @@ class Server:
             name = header.source
             refusal = admission.move(name[0])
             if refusal is not None:
-                self._refuse(sock, plan, name, refusal)
+                self._reject(sock, plan, name, refusal)
                 return
         await self._attach(settings, plan, sock, admission, name, early)
 
@@ -376,7 +376,7 @@ class Server:
             _, connection = await asyncio.get_running_loop().connect_accepted_socket(make, sock)
         except Exception:  # the session could not be made
             _log.exception("can't serve a connection")
-            _turn_away(sock, plan, _CANNOT_SERVE)
+            _refuse(sock, plan, _CANNOT_SERVE)
             admission.release()
             return
         if not self._listening:  # accepted just before it was over
@@ -536,7 +536,7 @@ def _write_log(level: int, text: str, *args: object, error: BaseException | None
     _log.log(level, text, *args, exc_info=error)
 
 
-def _turn_away(sock: socket.socket, plan: Listener, refusal: Reply) -> None:
+def _refuse(sock: socket.socket, plan: Listener, refusal: Reply) -> None:
     """Say no and close, without waiting for anybody: a new socket's buffer has room for a line."""
     with sock, contextlib.suppress(OSError):
         if not plan.implicit_tls:
