@@ -1,7 +1,8 @@
 """Hostile and honest clients at the same time: who behaves is served in full, and nothing is left behind.
 
-The long form is for nights: `SMTPX_SOAK_SECONDS=60 scripts/test tests/server/test_soak.py -k soak -s` keeps 500 hostile
-connections and 50 honest senders going for a minute.
+The long form keeps 500 hostile connections and 50 honest senders going for a minute, and is for nights:
+
+    SMTPX_SOAK_SECONDS=60 scripts/test tests/server/test_soak.py::test_soak -n 0 -s
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from smtpx.server.settings import Deadlines
 from smtpx.wire.address import Mailbox
 from smtpx.wire.params import Params
 from smtpx.wire.reply import Reply
+from tests.server import rig
 from tests.server.rig import BDAT, EHLO, ENV, MAIL, OPEN, RCPT, RawClient, eventually, fresh_server_tls, nothing_left
 
 MIB = 1024 * 1024
@@ -109,6 +111,7 @@ async def endless(client: RawClient) -> None:
     await client.send(OPEN)
     while True:
         await client.send("x" * 65536)
+        await asyncio.sleep(0.01)
 
 
 async def deaf(client: RawClient) -> None:
@@ -162,7 +165,7 @@ async def attack(server: Server, chance: random.Random) -> None:
 
 
 def hard_server(kind: type[Session]) -> Server:
-    """A server with short deadlines and room for all, so that everything there is happens."""
+    """A server with room for all, so that everything there is happens."""
     limits = ServerLimits(
         max_connections=3000,
         auth_failure_delay_seconds=0.2,
@@ -171,7 +174,8 @@ def hard_server(kind: type[Session]) -> Server:
         auth_failures_per_ip_day=10**6,
         auth_failures_per_user=None,
     )
-    deadlines = Deadlines(command=1.0, data=1.0, write=1.0, handler=0.5, auth_step=1.0, tls_handshake=1.0, close=1.0)
+    # Long enough for honest clients on a machine that is busy with both sides; the hostile ones are given up earlier.
+    deadlines = Deadlines(command=20.0, data=20.0, final=20.0, write=2.0, handler=1.0, auth_step=2.0, close=1.0)
     listener = Listener(port=0, tls=fresh_server_tls())
     return Server(kind, listeners=[listener], limits=limits, deadlines=deadlines, allow_insecure_auth=True)
 
@@ -188,11 +192,19 @@ async def attackers(server: Server, number: int, seconds: float) -> int:
             made += 1
             await attack(server, chance)
 
-    await asyncio.gather(*map(go_on, range(number)))
+    async with asyncio.TaskGroup() as group:
+        for seed in range(number):
+            group.create_task(go_on(seed))
     return made
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig, "SECONDS", 30.0)
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(180)  # a machine that is busy with other things as well
 async def test_200_clients_half_of_them_hostile() -> None:
     """Slow, oversized, vanishing, pipelining nonsense; the other hundred are served, and memory stays bounded."""
     kind = keepers()
@@ -200,20 +212,22 @@ async def test_200_clients_half_of_them_hostile() -> None:
     async with server:
         tracemalloc.start()
         before, _ = tracemalloc.get_traced_memory()
-        hostile = asyncio.create_task(attackers(server, 100, 4.0))
-        await eventually(lambda: server.connections >= 50)
-        await asyncio.gather(*(send_honestly(server, number) for number in range(100)))
+        async with asyncio.TaskGroup() as group:
+            hostile = group.create_task(attackers(server, 100, 4.0))
+            await eventually(lambda: server.connections >= 50, 20)
+            for number in range(100):
+                group.create_task(send_honestly(server, number))
         assert kind.kept == {f"honest{number}": content(number) for number in range(100)}
-        assert await hostile >= 100
+        assert hostile.result() >= 100
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert (peak - before) / 200 < MIB  # the declared bound, and both sides are counted here
-        await eventually(lambda: server.connections == 0, 20)
+        await eventually(lambda: server.connections == 0, 60)
     await nothing_left(server, asyncio.all_tasks())
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(SECONDS * 3 + 60)
+@pytest.mark.timeout(SECONDS * 3 + 120)
 async def test_soak() -> None:
     """500 hostile and 50 honest connections for a minute, if asked for; a shorter and smaller run always."""
     kind = keepers()
@@ -221,7 +235,7 @@ async def test_soak() -> None:
     took: list[float] = []
     loop = asyncio.get_running_loop()
     async with server:
-        hostile = asyncio.create_task(attackers(server, HOSTILE, SECONDS))
+        group = asyncio.TaskGroup()
         numbers = iter(range(10**9))
 
         async def go_on() -> None:
@@ -232,9 +246,12 @@ async def test_soak() -> None:
                 assert kind.kept.pop(f"honest{number}") == content(number)
                 await asyncio.sleep(0.05)
 
-        await asyncio.gather(*(go_on() for _ in range(HONEST)))
-        attacks = await hostile
-        await eventually(lambda: server.connections == 0, 20)
+        async with group:
+            hostile = group.create_task(attackers(server, HOSTILE, SECONDS))
+            for _ in range(HONEST):
+                group.create_task(go_on())
+        attacks = hostile.result()
+        await eventually(lambda: server.connections == 0, 60)
     await nothing_left(server, asyncio.all_tasks())
     assert kind.kept == {}
     assert len(took) >= HONEST
