@@ -38,14 +38,16 @@ _HOMES = {
     "smtpx.net.tls": ("client_context", "server_tls"),
     "smtpx.protocol.dialect": ("LMTP", "SMTP"),
     "smtpx.protocol.extension": ("Extension",),
-    "smtpx.protocol.limits": ("ServerLimits",),
+    "smtpx.protocol.limits": ("DefaultCap", "ServerLimits"),
     "smtpx.sasl": ("Credentials", "Password", "ScramRecord", "Secret"),
     "smtpx.sasl.anonymous": ("Anonymous",),
     "smtpx.sasl.external": ("Certificate",),
     "smtpx.sasl.oauth": ("BearerToken",),
     "smtpx.server.listener": ("Listener", "Server"),
+    "smtpx.server.profiles": ("PROFILES", "Profile"),
     "smtpx.server.run": ("ServerThread", "serve"),
     "smtpx.server.session": ("Reject", "Session", "ok", "reply"),
+    "smtpx.server.settings": ("Deadlines",),
     "smtpx.wire.address": ("NULL_SENDER", "Mailbox"),
     "smtpx.wire.reply": ("Reply",),
 }
@@ -80,20 +82,23 @@ if TYPE_CHECKING:
     from smtpx.net.tls import client_context, server_tls
     from smtpx.protocol.dialect import LMTP, SMTP
     from smtpx.protocol.extension import Extension
-    from smtpx.protocol.limits import ServerLimits
+    from smtpx.protocol.limits import DefaultCap, ServerLimits
     from smtpx.sasl import Credentials, Password, ScramRecord, Secret
     from smtpx.sasl.anonymous import Anonymous
     from smtpx.sasl.external import Certificate
     from smtpx.sasl.oauth import BearerToken
     from smtpx.server.listener import Listener, Server
+    from smtpx.server.profiles import PROFILES, Profile
     from smtpx.server.run import ServerThread, serve
     from smtpx.server.session import Reject, Session, ok, reply
+    from smtpx.server.settings import Deadlines
     from smtpx.wire.address import NULL_SENDER, Mailbox
     from smtpx.wire.reply import Reply
 
 __all__ = [
     "LMTP",
     "NULL_SENDER",
+    "PROFILES",
     "SMTP",
     "STANDARD",
     "Anonymous",
@@ -110,6 +115,8 @@ __all__ = [
     "ConnectionLost",
     "Credentials",
     "DeadlineError",
+    "Deadlines",
+    "DefaultCap",
     "Extension",
     "Limits",
     "Listener",
@@ -118,6 +125,7 @@ __all__ = [
     "Outgoing",
     "Password",
     "PermanentRefusal",
+    "Profile",
     "ProtocolError",
     "RefusedError",
     "Reject",

@@ -152,6 +152,30 @@ def test_limits(tmp_path: Path) -> None:
             assert second.recv(100).startswith(b"421 4.7.0")
 
 
+def test_profile_submission(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, "--profile", "submission", "--tls-self-signed", "--auth-user", "me:x", "--discard") as server,
+        Client(server.port) as client,
+    ):
+        assert "STARTTLS" in client.say("EHLO x")
+        assert client.say(ENVELOPE[0]).startswith("530 5.7.0")
+        for _ in range(18):
+            assert client.say("NOOP").startswith("250")
+        assert client.say("NOOP").startswith("421 4.7.0")  # the 21st
+
+
+@pytest.mark.parametrize(("options", "most"), [((), 100), (("--max-recipients", "2"), 2)])
+def test_profile_mx(tmp_path: Path, options: tuple[str, ...], most: int) -> None:
+    with (
+        serving(tmp_path, "--profile", "mx", "--discard", *options) as server,
+        Client(server.port) as client,  # greeted when it has kept silent for three seconds
+    ):
+        assert f"RCPTMAX={most}" in client.say("EHLO x")
+        assert client.say("MAIL FROM:<>").startswith("250")
+        assert client.say(ENVELOPE[1]).startswith("250")
+        assert client.say(ENVELOPE[1]).startswith("452 4.5.3")
+
+
 def test_timeout(tmp_path: Path) -> None:
     with serving(tmp_path, "--timeout", "0.2", "--discard") as server, Client(server.port) as client:
         assert client.reply().startswith("421 4.4.2")
@@ -290,6 +314,18 @@ def test_the_maildir_can_not_be_written_to(tmp_path: Path, capfd: pytest.Capture
         (("--implicit-tls",), "--implicit-tls needs --tls-cert or --tls-self-signed"),
         (("--require-tls",), "--require-tls needs --tls-cert or --tls-self-signed"),
         (("--require-auth",), "--require-auth needs --auth-user"),
+        (
+            ("--profile", "submission", "--tls-self-signed"),
+            "--profile submission needs --auth-user, and --tls-cert or --tls-self-signed",
+        ),
+        (
+            ("--profile", "submission", "--auth-user", "a:b", "--allow-insecure-auth"),
+            "--profile submission needs --auth-user, and --tls-cert or --tls-self-signed",
+        ),
+        (
+            ("--profile", "mx", "--auth-user", "a:b", "--tls-self-signed"),
+            "--profile mx never offers a login: leave out --auth-user",
+        ),
         (("--auth-user", "me:x"), "--auth-user without TLS needs --allow-insecure-auth"),
         (("--allow-insecure-auth",), "--allow-insecure-auth needs --auth-user"),
         (("--auth-user", "me"), "Invalid value for '--auth-user': give USER:PASSWORD"),
@@ -317,6 +353,8 @@ def test_what_is_no_certificate(capfd: pytest.CaptureFixture[str]) -> None:
     ("options", "warning"),
     [
         ((), "login off, TLS off"),
+        (("--profile", "mx"), "login off, TLS off"),
+        (("--profile", "submission", "--tls-self-signed", "--auth-user", "a:b"), "login required, TLS required"),
         (("--tls-self-signed",), "login off, TLS offered"),
         (("--tls-self-signed", "--require-tls", "--auth-user", "a:b"), "login offered, TLS required"),
         (

@@ -1,14 +1,17 @@
 """Sockets that listen."""
 
 import errno
+import math
 import os
+import resource
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
 from smtpx.net import listening as module
-from smtpx.net.listening import Listening, listen
+from smtpx.net.listening import Listening, descriptor_limit, listen
 
 
 def close_all(listening: list[Listening]) -> None:
@@ -186,3 +189,14 @@ def test_a_socket_of_one_s_own() -> None:
     with socket.create_connection(sock.getsockname()):
         pass
     close_all(listening)
+
+
+def test_descriptor_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert descriptor_limit() == (math.inf if soft == resource.RLIM_INFINITY else soft)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 200))
+    assert descriptor_limit() == 100
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, 200))
+    assert descriptor_limit() == math.inf
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+    assert descriptor_limit() == math.inf

@@ -6,7 +6,7 @@ from smtpx.extensions import SMTPUTF8, Chunking
 from smtpx.protocol import replies
 from smtpx.protocol.commands import LAST_IN_GROUP, NEED_AUTH, SYNCHRONOUS, UNAVAILABLE, VERBS, WITHOUT_TLS
 from smtpx.protocol.dialect import LMTP
-from smtpx.protocol.events import AbortCause, BodyAborted, HelloAsked, MailAsked, RcptAsked, ResetAsked
+from smtpx.protocol.events import AbortCause, BodyAborted, HelloAsked, LimitHit, MailAsked, RcptAsked, ResetAsked
 from smtpx.protocol.extension import Conversation, Extension
 from smtpx.wire.address import NULL_SENDER, Mailbox
 from smtpx.wire.params import NO_PARAMS, Params
@@ -271,3 +271,20 @@ def test_rset_tells_the_session_and_ends_the_transaction() -> None:
 def test_quit() -> None:
     for settings in (make_settings(), make_settings(dialect=LMTP)):
         assert ends("QUIT\r\n", settings=settings).codes == ["221 2.0.0"]
+
+
+# Limits ------------------------------------------------------------------------------------------------------------
+
+
+def test_limits_that_commands_see_are_told() -> None:
+    settings = make_settings(
+        limits={"max_null_sender_recipients": 1, "max_message_bytes": 10, "max_local_part_bytes": 3}
+    )
+    report = EHLO + "MAIL FROM:<>\r\n" + RCPT * 2 + "RSET\r\n"
+    outcome = play(report + "MAIL FROM:<> SIZE=11\r\nMAIL FROM:<abcd@x.example>\r\n", settings=settings)
+    assert outcome.codes[-5:] == ["250 2.1.5", "452 4.5.3", "250 2.0.0", "552 5.3.4", "501 5.1.7"]
+    assert outcome.of(LimitHit) == [
+        LimitHit("max_null_sender_recipients", 1),
+        LimitHit("max_message_bytes", 10),
+        LimitHit("max_local_part_bytes", 3),
+    ]

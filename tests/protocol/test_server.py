@@ -20,6 +20,7 @@ from smtpx.protocol.events import (
     ChunkEnded,
     ConnectionEnded,
     HelloAsked,
+    LimitHit,
     LookupAsked,
     MailAsked,
     PauseAsked,
@@ -353,6 +354,7 @@ def test_soft_limit_delays_every_later_reply() -> None:
 def test_a_delayed_reply_waits() -> None:
     protocol = greeted(make_settings(limits={"soft_error_limit": 0}))
     feed(protocol, "XYZZY\r\n" + NOOP)
+    assert protocol.next_event() == LimitHit("soft_error_limit", 0)
     assert protocol.next_event() == PauseAsked(1.0)
     assert protocol.data_to_send() == b""
     assert protocol.next_event() is None
@@ -685,3 +687,10 @@ def test_starttls_in_a_transaction() -> None:
 
 def test_a_peer_that_waits_for_a_handshake_is_told_nothing() -> None:
     assert ends(EHLO, "STARTTLS\r\n", EXPIRE, settings=TLS).codes == ["250", "220 2.0.0"]
+
+
+def test_limits_of_octets_and_content_are_told() -> None:
+    settings = make_settings(limits={"max_hops": 0})
+    loop = play(EHLO + ENVELOPE + "DATA\r\n", "Received: x\r\n.\r\n", settings=settings)
+    assert loop.of(LimitHit) == [LimitHit("max_hops", 0)]
+    assert play("GET / HTTP/1.1\r\n").of(LimitHit) == [LimitHit("foreign_verbs", 0)]

@@ -179,6 +179,8 @@ async def nothing_left(server: Server, before: Iterable[asyncio.Task[Any]] = ())
     assert server.connections == 0
     assert server._guard.connections == 0
     assert not server._guard._by_network
+    assert server._guard.auth_turns.is_idle
+    assert server._guard.load.held_bytes == 0
     await eventually(lambda: not asyncio.all_tasks() - set(before) - {asyncio.current_task()})
     gc.collect()
 

@@ -14,10 +14,11 @@ import pytest
 
 from smtpx.errors import TLSError
 from smtpx.extensions import STANDARD
+from smtpx.extensions.xclient import XClient
 from smtpx.protocol.dialect import LMTP
 from smtpx.protocol.events import AbortCause
 from smtpx.protocol.extension import Conversation, Extension
-from smtpx.protocol.limits import ServerLimits
+from smtpx.protocol.limits import DefaultCap, ServerLimits
 from smtpx.server.body import Body, TransferAborted
 from smtpx.server.connection import Connection
 from smtpx.server.listener import Server
@@ -584,7 +585,8 @@ async def test_the_last_reply_is_not_destroyed_by_input_that_nobody_reads() -> N
 
 
 async def test_a_client_that_does_not_close_is_not_waited_for() -> None:
-    async with running(Session) as server, await RawClient.open(server) as client:
+    deadlines = Deadlines(close=0.3)
+    async with running(Session, deadlines=deadlines) as server, await RawClient.open(server) as client:
         assert await client.say("QUIT\r\n") == ["221 2.0.0"]
         await client.closed()
         assert server.connections == 1
@@ -1346,12 +1348,11 @@ async def read_slowly(client: RawClient, piece: int, pause: float) -> bytes:
 
 
 @pytest.mark.parametrize("kind", [InPlace, Waiting])
-async def test_a_slow_reader_is_served_to_the_end(kind: type[Recorder], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("smtpx.server.connection._LINGER_SECONDS", 0.5)
+async def test_a_slow_reader_is_served_to_the_end(kind: type[Recorder]) -> None:
     session, made = recorders(kind)
     limits = ServerLimits(junk_command_limit=10**9, max_unsent_bytes=32768)
     async with (
-        running(session, limits=limits, deadlines=Deadlines(write=0.5, command=0.1)) as server,
+        running(session, limits=limits, deadlines=Deadlines(write=0.5, command=0.1, close=0.5)) as server,
         await RawClient.open(server, sockopts=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]) as client,
     ):
         narrow(server)
@@ -1364,12 +1365,11 @@ async def test_a_slow_reader_is_served_to_the_end(kind: type[Recorder], monkeypa
 
 
 @pytest.mark.parametrize("script", [EHLO * 1000, EHLO * 150 + "QUIT\r\n"], ids=["going on", "at the end"])
-async def test_a_reader_that_stops_is_left(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("smtpx.server.connection._LINGER_SECONDS", 0.1)
+async def test_a_reader_that_stops_is_left(script: str) -> None:
     kind, made = recorders()
     limits = ServerLimits(junk_command_limit=10**9)
     async with (
-        running(kind, limits=limits, deadlines=Deadlines(write=0.1)) as server,
+        running(kind, limits=limits, deadlines=Deadlines(write=0.1, close=0.1)) as server,
         await RawClient.open(server, sockopts=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]) as client,
     ):
         narrow(server)
@@ -1451,3 +1451,48 @@ async def test_writing_goes_on_that_never_stopped() -> None:
     async with running(Session) as server, await RawClient.open(server) as client:
         connection_of(server).resume_writing()
         await client.probe()
+
+
+# Limits (more in test_server_limits.py) -----------------------------------------------------------------------------
+
+
+async def test_h094_a_connection_counts_for_whom_it_speaks_for() -> None:
+    options: dict[str, Any] = {
+        "extensions": (*STANDARD, XClient(["127.0.0.0/8"])),
+        "limits": ServerLimits(max_connections_per_ip=DefaultCap(1)),
+    }
+    async with (
+        running(Recorder, **options) as server,
+        await RawClient.open(server) as first,
+        await RawClient.open(server) as second,
+    ):
+        assert await first.say(EHLO + "XCLIENT NAME=x.example\r\n", 2) == ["250", "220"]
+        assert await first.say(EHLO + "XCLIENT ADDR=192.0.2.1\r\n", 2) == ["250", "220"]
+        assert await second.say(EHLO + "XCLIENT ADDR=192.0.2.1\r\n", 2) == ["250", "421 4.7.0"]
+        await second.closed()
+
+
+async def test_h086_a_known_peer_is_not_kept_waiting() -> None:
+    async with running(Session, greeting_delay=0.1) as server:
+        async with await RawClient.open(server, greeting=False) as client:
+            await client.send(EHLO)
+            assert await client.codes(1) == ["554 5.5.0"]
+        async with await RawClient.open(server) as client:
+            await client.probe()
+        async with await RawClient.open(server, greeting=False) as client:
+            await client.send(EHLO)
+            assert await client.codes(2) == ["220", "250"]
+
+
+async def test_a_session_that_takes_too_long() -> None:
+    limits = ServerLimits(max_session_seconds=0.1)
+    async with running(Session, limits=limits) as server, await RawClient.open(server) as client:
+        assert await client.codes(1) == ["421 4.4.2"]
+
+
+async def test_rule_5_connections_that_are_there_feel_pressure_too() -> None:
+    limits = ServerLimits(max_connections=2, error_delay_seconds=0)
+    async with running(Session, limits=limits) as server, await RawClient.open(server) as first:
+        assert await first.say("XYZZY\r\n" * 3, 3) == ["500 5.5.2"] * 3
+        async with await RawClient.open(server):
+            assert await first.say("XYZZY\r\n") == ["421 4.7.0"]

@@ -22,7 +22,12 @@ class Rig:
         self.data = data
         self.runner = InlineRunner(loop)
         self.ready = 0
-        self.delivery = Delivery(10, loop, self.run, self.on_ready)
+        self.held = 0
+        self.delivery = Delivery(10, loop, self.run, self.on_ready, self.hold)
+
+    def hold(self, octets: int) -> None:
+        self.held += octets
+        assert self.held == self.delivery.body.buffered_bytes
 
     def run(self, body: Body, on_done: OnDone) -> Outcome | None:
         return self.runner.run(self.data(body), on_done)

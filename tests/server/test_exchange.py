@@ -23,6 +23,7 @@ from smtpx.protocol.events import (
     ConnectionEnded,
     Event,
     HelloAsked,
+    LimitHit,
     LookupAsked,
     MailAsked,
     PauseAsked,
@@ -68,6 +69,7 @@ class Core:
         self.recipients = [TO]
         self.answers: list[tuple[Any, ...]] = []
         self.closed: Reply | None = None
+        self.auth_failures = 0
 
     def answer(self, *answers: Reply | None) -> None:
         self.answers.append(answers)
@@ -90,15 +92,23 @@ class Rig:
         self.patience = SimpleNamespace(
             await_handler=lambda **delay: self.done.append("await handler"),
             await_verdict=lambda: self.done.append("await verdict"),
+            await_auth=lambda: self.done.append("await turn"),
             begin_content=lambda: None,
         )
         hooks = Hooks(session or Session(), asyncio.get_running_loop(), self.log, "id")
         self.hooks = hooks
-        guard = Guard(ServerLimits(**limits))
-        self.exchange = Exchange(cast("Any", self.core), hooks, guard, cast("Shell", self))
+        self.guard = Guard(ServerLimits(**limits))
+        self.refusal: Reply | None = None  # of whom a peer speaks for
+        self.exchange = Exchange(cast("Any", self.core), hooks, self.guard, cast("Shell", self))
 
     def log(self, level: int, text: str, *args: object, error: BaseException | None = None) -> None:
         self.lines.append(f"{logging.getLevelName(level)} {text % args}")
+
+    def limit_hit(self, limit: str, value: float) -> None:
+        self.lines.append(f"{limit} {value:g}")
+
+    def recount(self) -> Reply | None:
+        return self.refusal
 
     def flush(self) -> None:
         self.done.append("flush")
@@ -215,8 +225,8 @@ async def test_h087_logins() -> None:
     assert rig.lines == [
         "INFO login failed with PLAIN",
         "INFO login failed with SCRAM-SHA-256",
-        "WARNING too many failed logins from this network",
-        "WARNING too many failed logins from this network",
+        "auth_failures_per_ip_minute 2",
+        "auth_failures_per_ip_minute 2",
     ]
     rig = await Rig(session(False, authenticate=lambda identity: None)).handle(LOGIN)
     assert rig.answers == [replies.AUTHENTICATED]
@@ -381,3 +391,71 @@ async def test_a_message_that_is_given_up() -> None:
         rig = await Rig(Reading(lambda value=value: value)).handle(STARTED, BIG, ABORTED)
         assert rig.lines == ["INFO connection lost in DATA after 7 octets: nothing is stored"]
         assert rig.answers == []
+
+
+# Limits --------------------------------------------------------------------------------------------------------------
+
+
+async def test_h094_whoever_a_peer_speaks_for_may_be_one_too_many() -> None:
+    rig = Rig(session(False, connect=lambda: None))
+    rig.refusal = replies.TOO_MANY_FROM_ADDRESS
+    await rig.handle(ConnectAsked())
+    assert rig.answers == [replies.TOO_MANY_FROM_ADDRESS]
+
+
+async def test_rule_3_limits_of_the_protocol_are_passed_on() -> None:
+    rig = await Rig().handle(LimitHit("max_recipients", 100))
+    assert rig.lines == ["max_recipients 100"]
+
+
+async def test_a_user_who_is_guessed_too_often_is_refused_late() -> None:
+    rig = Rig(session(False, authenticate=refuse, lookup=refuse), auth_failures_per_user=1)
+    rig.core.settings.limits = ServerLimits(auth_failure_delay_seconds=0.02)
+    rig.core.auth_failures = 1
+    rig.guard.count_failure("198.51.100.1", "user", asyncio.get_running_loop().time())
+    began = asyncio.get_running_loop().time()
+    await rig.handle(LOGIN, LookupAsked("SCRAM-SHA-256", "user"))
+    assert asyncio.get_running_loop().time() - began > 0.07
+    assert rig.answers == [replies.CANNOT_AUTHENTICATE_NOW] * 2
+    assert rig.lines == ["auth_failures_per_user 1"] * 2
+
+
+async def test_a_login_waits_for_its_turn() -> None:
+    rig = Rig(session(False, authenticate=lambda identity: None), max_auth_checks_per_ip=1)
+    busy = rig.guard.auth_turns.take("192.0.2.1", lambda: None)
+    asyncio.get_running_loop().call_soon(rig.exchange.handle, LOGIN)
+    await asyncio.sleep(0.01)
+    assert rig.exchange.is_waiting
+    assert (rig.done, rig.lines, rig.answers) == (["await turn"], ["max_auth_checks_per_ip 1"], [])
+    busy.end()
+    await asyncio.sleep(0.01)
+    assert not rig.exchange.is_waiting
+    assert rig.answers == [replies.AUTHENTICATED]
+    assert rig.guard.auth_turns.is_idle
+    rig.hooks.stop()
+
+
+async def test_a_login_that_waits_can_be_given_up() -> None:
+    rig = Rig(session(False, authenticate=lambda identity: None), max_auth_checks=1)
+    busy = rig.guard.auth_turns.take("198.51.100.1", lambda: None)
+    asyncio.get_running_loop().call_soon(rig.exchange.handle, LOGIN)
+    await asyncio.sleep(0.01)
+    assert rig.lines == ["max_auth_checks 1"]
+    rig.exchange.end_pause()
+    rig.exchange.end_login()
+    assert not rig.exchange.is_waiting
+    busy.end()
+    await asyncio.sleep(0.01)
+    assert rig.answers == []
+    assert rig.guard.auth_turns.is_idle
+
+
+async def test_a_message_that_finds_the_memory_full_goes_straight_to_the_session() -> None:
+    rig = Rig(session(False, data=lambda body: None), spool_total_memory_bytes=100)
+    rig.core.settings.limits = ServerLimits(spool_total_memory_bytes=100, body_ahead_bytes=1000)
+    rig.guard.load.held_bytes = 99
+    await rig.handle(BodyStarted("DATA"))
+    rig.guard.load.held_bytes = 100
+    assert rig.lines == []
+    await rig.handle(BodyStarted("DATA"))
+    assert rig.lines == ["spool_total_memory_bytes 100"]

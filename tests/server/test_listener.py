@@ -525,3 +525,46 @@ def test_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
     for odd in ("m\u00fcller", "two words"):
         monkeypatch.setattr(socket, "gethostname", lambda odd=odd: odd)
         assert host_name() == "localhost"
+
+
+# Limits (more in test_server_limits.py) -----------------------------------------------------------------------------
+
+
+def test_tickets_can_be_switched_off() -> None:
+    plans = [Listener(tls=fresh_server_tls()), Listener()]
+    Server(Session, listeners=plans)
+    assert plans[0].tls is not None
+    assert plans[0].tls.num_tickets > 0
+    Server(Session, listeners=plans, session_tickets=False)
+    assert plans[0].tls.num_tickets == 0
+
+
+async def test_descriptors_that_are_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener_module, "descriptor_limit", lambda: 10)
+    async with running(Session) as server, await RawClient.open(server, greeting=False) as client:
+        assert await client.codes(1) == ["421 4.3.2"]
+
+
+async def test_pressure_comes_and_goes_with_connections(caplog: pytest.LogCaptureFixture) -> None:
+    async with (
+        running(Session, limits=ServerLimits(max_connections=2)) as server,
+        await RawClient.open(server) as first,
+        await RawClient.open(server),
+    ):
+        assert server._guard.limits.hard_error_limit == 2
+        assert await first.say("XYZZY\r\n" * 2, 2) == ["500 5.5.2", "421 4.7.0"]
+    assert "under pressure: limits are tight" in caplog.messages
+
+
+@pytest.mark.parametrize("heard", [False, True])
+async def test_h085_a_balancer_that_looks_and_goes(heard: bool, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "smtpx.server")
+    async with running(Session, proxy_protocol=True) as server:
+        for vanish in (RawClient.finish, RawClient.reset):
+            client = await RawClient.open(server, greeting=False)
+            await client.send_raw(PROXY[:5] if heard else b"")
+            await asyncio.sleep(0.02)
+            vanish(client)
+            await eventually(lambda: server._guard.connections == 0)
+            client.sock.close()
+    assert len(caplog.messages) == (2 if heard else 0)

@@ -547,3 +547,53 @@ async def test_many_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     async with running(session(maildir), limits=ServerLimits()) as server:
         await asyncio.gather(*(one(server, number) for number in range(20)))
     assert sorted(json.loads(each) for each in contents(maildir)) == [[n, t] for n in range(20) for t in range(5)]
+
+
+# Messages under way --------------------------------------------------------------------------------------------------
+
+
+async def under_way(client: RawClient, size: int) -> None:
+    """A message of which so much was sent, and not its end."""
+    await client.say(EHLO)
+    assert (await client.say(ENV + "DATA\r\n", 3))[2] == "354"
+    await client.send("x" * (size - 2) + "\r\n")
+
+
+async def test_section_4_what_waits_in_memory_is_bounded_in_all(tmp_path: Path) -> None:
+    maildir = Maildir(tmp_path, spool_memory_bytes=200_000, spool_total_memory_bytes=250_000)
+    async with running(session(maildir)) as server:
+        first, second = await RawClient.open(server), await RawClient.open(server)
+        await under_way(first, 150_000)
+        await eventually(lambda: maildir.spooled_memory_bytes > 80_000)
+        assert files_in(maildir, "tmp") == []  # just below both limits
+        await under_way(second, 190_000)
+        await eventually(lambda: len(files_in(maildir, "tmp")) == 1)  # above the limit for all: to the file
+        await eventually(lambda: maildir.spooled_disk_bytes > 0)
+        assert maildir.spooled_memory_bytes < 250_000
+        assert (await first.say(".\r\n"))[0] == "250 2.0.0"
+        second.reset()
+        await eventually(lambda: files_in(maildir, "tmp") == [])
+        await eventually(lambda: (maildir.spooled_memory_bytes, maildir.spooled_disk_bytes) == (0, 0))
+        first.sock.close()
+    assert len(contents(maildir)[0]) == 150_000
+
+
+async def test_section_4_too_much_under_way_on_the_disk_is_452_at_mail(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    maildir = Maildir(tmp_path, spool_memory_bytes=1, spool_total_disk_bytes=100_000)
+    async with (
+        running(session(maildir)) as server,
+        await RawClient.open(server) as first,
+        await RawClient.open(server) as second,
+    ):
+        await second.say(EHLO)
+        await under_way(first, 99_000)
+        assert await second.say(MAIL + "RSET\r\n", 2) == ["250 2.1.0", "250 2.0.0"]
+        await first.send("y" * 70_000 + "\r\n")
+        await eventually(lambda: maildir.spooled_disk_bytes >= 100_000)
+        assert await second.say(MAIL) == ["452 4.3.1"]
+        assert (await first.say(".\r\n"))[0] == "250 2.0.0"
+        assert maildir.spooled_disk_bytes == 0
+        assert await second.say(MAIL) == ["250 2.1.0"]
+    assert "spool_total_disk_bytes (100000)" in caplog.text

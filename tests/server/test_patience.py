@@ -209,3 +209,93 @@ def test_time_the_session_takes_is_not_the_peer_s(clock: Clock, patience: Patien
     assert expired == []
     clock.advance(2)
     assert expired == [Due.CONTENT]
+
+
+# The session as a whole, and pressure --------------------------------------------------------------------------------
+
+
+def session_of(clock: Clock, expired: list[Due], seconds: float) -> Patience:
+    return Patience(Deadlines(), cast("asyncio.AbstractEventLoop", clock), expired.append, session_seconds=seconds)
+
+
+def test_a_session_ends_where_a_command_is_waited_for(clock: Clock, expired: list[Due]) -> None:
+    patience = session_of(clock, expired, 400)
+    for _ in range(3):
+        patience.await_command()
+        clock.advance(130)
+    assert (expired, patience.session_is_over) == ([], False)
+    patience.await_command()
+    clock.advance(10.1)
+    assert (expired, patience.session_is_over) == ([Due.COMMAND], True)
+    patience.await_command()  # there is no time left at all
+    clock.advance(0.0)
+    assert expired == [Due.COMMAND] * 2
+
+
+def test_a_session_does_not_end_in_content(clock: Clock, expired: list[Due]) -> None:
+    patience = session_of(clock, expired, 100)
+    patience.begin_content()
+    patience.await_content()
+    clock.advance(150)
+    assert expired == []
+    assert patience.session_is_over
+    clock.advance(40)
+    assert expired == [Due.CONTENT]
+
+
+@pytest.mark.parametrize(
+    ("await_it", "due", "seconds"),
+    [
+        (Patience.await_command, Due.COMMAND, 10),
+        (Patience.await_auth, Due.AUTH, 10),
+        (Patience.await_tls, Due.TLS, 10),
+        (Patience.await_verdict, Due.FINAL, 120),
+        (Patience.await_content, Due.CONTENT, 10),
+    ],
+)
+def test_rule_5_what_is_waited_for_has_no_longer_than_under_pressure(
+    clock: Clock, expired: list[Due], patience: Patience, await_it: Callable[[Patience], None], due: Due, seconds: int
+) -> None:
+    patience.begin_content()
+    await_it(patience)
+    clock.advance(1)
+    patience.follow(Deadlines().under_pressure(), None)
+    clock.advance(seconds - 0.1)
+    assert expired == []
+    clock.advance(0.2)
+    assert expired == [due]
+    patience.follow(Deadlines(), None)  # nothing is waited for: nothing happens
+    clock.advance(1000)
+    assert expired == [due]
+
+
+def test_rule_5_nobody_is_given_more_time(clock: Clock, expired: list[Due], patience: Patience) -> None:
+    for due, wait in ((Due.COMMAND, Patience.await_command), (Due.CONTENT, Patience.await_content)):
+        expired.clear()
+        patience.begin_content()
+        patience.follow(Deadlines(), None)
+        wait(patience)
+        clock.advance(150)
+        left = 150 if due is Due.COMMAND else 30
+        patience.follow(Deadlines(), None)
+        clock.advance(left - 0.1)
+        assert expired == []
+        clock.advance(0.2)
+        assert expired == [due]
+
+
+def test_rule_5_an_auth_exchange_as_a_whole(clock: Clock, expired: list[Due], patience: Patience) -> None:
+    patience.await_auth()
+    patience.follow(Deadlines(auth_exchange=1.0), None)
+    patience.await_auth()
+    clock.advance(1.1)
+    assert expired == [Due.AUTH]
+
+
+def test_rule_5_a_hook_keeps_its_time(clock: Clock, expired: list[Due], patience: Patience) -> None:
+    patience.await_handler()
+    patience.follow(Deadlines().under_pressure(), 1.0)
+    clock.advance(59)
+    assert expired == []
+    clock.advance(2)
+    assert expired == [Due.HANDLER]

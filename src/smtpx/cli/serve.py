@@ -8,6 +8,7 @@ import re
 import ssl
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from smtpx.sasl import Credentials, ScramRecord
 from smtpx.server.body import Body
 from smtpx.server.listener import Server, host_name
 from smtpx.server.maildir import Maildir, MaildirSession
+from smtpx.server.profiles import PROFILES
 from smtpx.server.run import run_until_signal
 from smtpx.server.session import Reject, Session
 from smtpx.server.users import Users
@@ -91,6 +93,12 @@ _positive = click.IntRange(min=1)
 
 
 @click.command(context_settings={"show_default": True})
+@click.option(
+    "--profile",
+    type=click.Choice(["dev", "submission", "mx"]),
+    default="dev",
+    help="What it is for: submission wants TLS and a login, mx takes mail from everybody and keeps strangers short.",
+)
 @click.option("--host", default="127.0.0.1", help="Address or name to listen on.")
 @click.option("--port", default=2525, type=click.IntRange(0, 65535), help="Port to listen on; 0 = any free one.")
 @click.option("--unix", "unix_path", type=click.Path(dir_okay=False), help="Listen on a unix socket instead.")
@@ -111,13 +119,15 @@ _positive = click.IntRange(min=1)
 @click.option("--require-auth", is_flag=True, help="No MAIL before AUTH (530 5.7.0).")
 @click.option("--allow-insecure-auth", is_flag=True, help="Offer AUTH without TLS too.")
 @click.option("--max-size", type=_positive, default=26_214_400, metavar="BYTES", help="Largest message.")
-@click.option("--max-recipients", type=_positive, default=1000, metavar="N", help="Most recipients of a message.")
+@click.option(
+    "--max-recipients", type=_positive, metavar="N", help="Most recipients of a message.  [default: 1000; mx 100]"
+)
 @click.option("--max-connections", type=_positive, default=1000, metavar="N", help="Most connections in all.")
 @click.option(
     "--max-connections-per-ip",
     type=_positive,
     metavar="N",
-    help="Most connections from one address.  [default: 50, loopback free]",
+    help="Most connections from one address.  [default: 50, mx 20; loopback free]",
 )
 @click.option(
     "--timeout",
@@ -172,6 +182,10 @@ def _check(options: dict[str, Any]) -> None:
             raise click.UsageError(f"--{name.replace('_', '-')} needs --tls-cert or --tls-self-signed")
     if options["require_auth"] and not options["users"]:
         raise click.UsageError("--require-auth needs --auth-user")
+    if options["profile"] == "submission" and not (has_tls and options["users"]):
+        raise click.UsageError("--profile submission needs --auth-user, and --tls-cert or --tls-self-signed")
+    if options["profile"] == "mx" and options["users"]:
+        raise click.UsageError("--profile mx never offers a login: leave out --auth-user")
     if options["users"] and not has_tls and not options["allow_insecure_auth"]:
         raise click.UsageError("--auth-user without TLS needs --allow-insecure-auth")
     if options["allow_insecure_auth"] and not options["users"]:
@@ -195,20 +209,28 @@ def _server(options: dict[str, Any]) -> Server:
             extensions=options["extensions"],
             hostname=options["hostname"],
             dialect=LMTP if options["lmtp"] else SMTP,
-            limits=ServerLimits(
-                max_message_bytes=options["max_size"],
-                max_recipients=options["max_recipients"],
-                max_connections=options["max_connections"],
-                max_connections_per_ip=options["max_connections_per_ip"],
-            ),
+            profile=options["profile"],
+            limits=_limits(options),
             timeout=options["timeout"],
-            require_tls=options["require_tls"],
-            require_auth=options["require_auth"],
+            require_tls=options["require_tls"] or None,
+            require_auth=options["require_auth"] or None,
             allow_insecure_auth=options["allow_insecure_auth"],
             bare_newline=options["bare_newline"],
         )
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _limits(options: dict[str, Any]) -> ServerLimits:
+    """Those of the profile, with what was asked for."""
+    given = {
+        "max_message_bytes": options["max_size"],
+        "max_recipients": options["max_recipients"],
+        "max_connections": options["max_connections"],
+        "max_connections_per_ip": options["max_connections_per_ip"],
+    }
+    limits = PROFILES[options["profile"]].limits
+    return replace(limits, **{name: value for name, value in given.items() if value is not None})
 
 
 def _session(options: dict[str, Any]) -> Callable[[], Session]:
@@ -264,9 +286,12 @@ def _warn_about_exposure(options: dict[str, Any]) -> None:
             return
     except ValueError:
         pass
-    login = "required" if options["require_auth"] else "offered" if options["users"] else "off"
+    required = options["profile"] == "submission"
+    login = "required" if options["require_auth"] or required else "offered" if options["users"] else "off"
     has_tls = options["tls_cert"] or options["tls_self_signed"]
-    tls = "required" if options["require_tls"] or options["implicit_tls"] else "offered" if has_tls else "off"
+    tls = (
+        "required" if options["require_tls"] or options["implicit_tls"] or required else "offered" if has_tls else "off"
+    )
     _log.warning("listening beyond this host (%s): login %s, TLS %s; nothing is relayed", host, login, tls)
 
 

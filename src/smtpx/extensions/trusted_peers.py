@@ -50,10 +50,14 @@ class TrustedPeers:
 
     def include(self, facts: ServerFacts) -> bool:
         """Whether the peer itself, not whom it speaks for, is one of them."""
+        return self.include_address(facts.address)
+
+    def include_address(self, text: str) -> bool:
+        """Whether this is an address of one of them."""
         try:
-            address = ipaddress.ip_address(facts.address.partition("%")[0])
+            address = ipaddress.ip_address(text.partition("%")[0])
         except ValueError:
-            return self._unix and facts.address != ""
+            return self._unix and text != ""
         mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
         return any((mapped or address) in network for network in self._networks)
 

@@ -2,13 +2,14 @@
 
 import contextlib
 import errno
+import math
 import os
 import socket
 import stat
 
 from smtpx.net.targets import endpoint_text
 
-__all__ = ["Listening", "listen"]
+__all__ = ["Listening", "descriptor_limit", "listen"]
 
 _BACKLOG = 1024  # a short burst must not lose a SYN
 _ATTEMPTS = 10  # to find a port that is free in both families
@@ -68,6 +69,16 @@ def listen(
             if port or error.errno != errno.EADDRINUSE:
                 raise
     return _listen_on_all(addresses, port)
+
+
+def descriptor_limit() -> float:
+    """How many files and sockets this process may have open at once."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return math.inf
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return math.inf if soft == resource.RLIM_INFINITY else soft
 
 
 def _listen_on_all(addresses: list[_Address], port: int) -> list[Listening]:

@@ -17,7 +17,7 @@ from smtpx.errors import ConfigurationError, TLSError
 from smtpx.net.channel_binding import end_point
 from smtpx.protocol.facts import TLSFacts
 
-__all__ = ["TLSLayer", "client_context", "remember_certificate", "server_tls"]
+__all__ = ["TLSLayer", "client_context", "remember_certificate", "server_tls", "without_tickets"]
 
 _READ_BYTES = 65536
 _EXPORTER = (b"EXPORTER-Channel-Binding", 32)  # RFC 9266 4
@@ -59,8 +59,7 @@ def server_tls(
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols(["smtp"])
     if not session_tickets:
-        context.options |= ssl.OP_NO_TICKET
-        context.num_tickets = 0
+        without_tickets(context)
     context.sni_callback = _remember_name
     try:
         context.load_cert_chain(str(certificate), str(key) if key else None)
@@ -70,6 +69,13 @@ def server_tls(
             f"can't use certificate {certificate} with key {key or certificate}: {error}"
         ) from error
     return context
+
+
+def without_tickets(context: ssl.SSLContext | None) -> None:
+    """Give out no session tickets."""
+    if context is not None:
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0
 
 
 def remember_certificate(context: ssl.SSLContext, certificate: str | Path) -> None:

@@ -104,13 +104,14 @@ def _greet_client(machine: "ServerProtocol", verb: str, name: str, reply: Reply 
 def _mail(machine: "ServerProtocol", argument: str | None) -> None:
     settings, limits = machine.settings, machine.settings.limits
     if limits.max_messages_per_connection is not None and machine.messages >= limits.max_messages_per_connection:
+        machine.limit_hit("max_messages_per_connection")
         machine.close(replies.TOO_MANY_MESSAGES, "too many messages")
         return
     try:
         text = split_from(argument, spaces=settings.syntax != "strict")
         sender, params = _address(machine, text, settings.extensions.mail_params, recipient=False)
     except WireError as error:
-        _refuse(machine, "MAIL", _fault_reply(error, _BAD_SENDER))
+        _refuse(machine, "MAIL", _fault_reply(machine, error, _BAD_SENDER))
         return
     if not sender.is_ascii and not _has_utf8(machine, params):
         _refuse(machine, "MAIL", replies.NEEDS_SMTPUTF8)
@@ -119,6 +120,8 @@ def _mail(machine: "ServerProtocol", argument: str | None) -> None:
     for check in settings.extensions.mail_checks:
         if (opinion := check(machine, sender, params)) is not None:
             if opinion.code >= 400:
+                if opinion is replies.TOO_LARGE:
+                    machine.limit_hit("max_message_bytes")
                 _refuse(machine, "MAIL", opinion)
                 return
             usual = opinion
@@ -139,7 +142,7 @@ def _rcpt(machine: "ServerProtocol", argument: str | None) -> None:
         text = split_to(argument, spaces=settings.syntax != "strict")
         recipient, params = _address(machine, text, settings.extensions.rcpt_params, recipient=True)
     except WireError as error:
-        _refuse(machine, "RCPT", _fault_reply(error, _BAD_RECIPIENT))
+        _refuse(machine, "RCPT", _fault_reply(machine, error, _BAD_RECIPIENT))
         return
     if not recipient.is_ascii and not _has_utf8(machine, machine.mail_params):
         _refuse(machine, "RCPT", replies.NEEDS_SMTPUTF8)
@@ -148,11 +151,21 @@ def _rcpt(machine: "ServerProtocol", argument: str | None) -> None:
         if (refusal := check(machine, recipient, params)) is not None:
             _refuse(machine, "RCPT", refusal)
             return
-    if len(machine.recipients) >= settings.limits.max_recipients:
-        if machine.count_overshoot():
+    if (limit := _full(machine)) is not None:
+        if machine.count_overshoot(limit):
             machine.finish("RCPT", replies.TOO_MANY_RECIPIENTS)
         return
     machine.ask(RcptAsked(recipient, params), lambda reply: _rcpt_answered(machine, recipient, params, reply))
+
+
+def _full(machine: "ServerProtocol") -> str | None:
+    """The limit that one more recipient would exceed."""
+    number, limits = len(machine.recipients), machine.settings.limits
+    if number >= limits.max_recipients:
+        return "max_recipients"
+    most = limits.max_null_sender_recipients
+    is_report = most is not None and machine.sender is not None and machine.sender.is_null
+    return "max_null_sender_recipients" if is_report and most is not None and number >= most else None
 
 
 def _rcpt_answered(machine: "ServerProtocol", recipient: Mailbox, params: Params, reply: Reply | None) -> None:
@@ -185,7 +198,9 @@ def _has_utf8(machine: "ServerProtocol", params: Params) -> bool:
     return machine.settings.extensions.mail_params.get("SMTPUTF8") in params
 
 
-def _fault_reply(error: WireError, address: EnhancedCode) -> Reply:
+def _fault_reply(machine: "ServerProtocol", error: WireError, address: EnhancedCode) -> Reply:
+    if error.limit:
+        machine.limit_hit(error.limit)
     if error.fault is Fault.UNKNOWN_PARAMETER:
         return Reply(555, _BAD_ARGUMENT, (error.detail,))
     enhanced = address if error.fault is Fault.ADDRESS else _BAD_ARGUMENT

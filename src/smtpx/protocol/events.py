@@ -24,6 +24,7 @@ __all__ = [
     "ConnectionEnded",
     "Event",
     "HelloAsked",
+    "LimitHit",
     "LookupAsked",
     "MailAsked",
     "PauseAsked",
@@ -167,6 +168,14 @@ class PauseAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitHit:
+    """The peer ran into a limit, a field of `ServerLimits`; told once for each run, with its value at that moment."""
+
+    limit: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionEnded:
     """Nothing more will be read or asked; send what is left and close. `reason` is for the log."""
 
@@ -177,6 +186,7 @@ class ConnectionEnded:
 Event = (
     ConnectAsked
     | HelloAsked
+    | LimitHit
     | AuthAsked
     | AuthFailed
     | LookupAsked

@@ -1,11 +1,20 @@
 """Every limit of a server and of a client, with the reason for its number. None means unlimited where it is allowed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-__all__ = ["ClientLimits", "ServerLimits"]
+__all__ = ["ClientLimits", "DefaultCap", "ServerLimits"]
 
 KIB = 1024
 MIB = 1024 * KIB
+
+
+class DefaultCap(int):
+    """A number per address that loopback peers, unix sockets and trusted networks are spared; a plain int is for all.
+
+    >>> ServerLimits(max_connections_per_ip=DefaultCap(20)).max_connections_per_ip
+    20
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +34,7 @@ class ServerLimits:
     max_hops: int = 100  # Received fields, RFC 5321 6.3
     max_text_line_bytes: int | None = None  # bodies are streamed: long lines cost nothing
     max_recipients: int = 1000  # RFC 5321 4.5.3.1.8: never below 100 on a public server
+    max_null_sender_recipients: int | None = None  # a report has one recipient; on public servers 1 stops backscatter
     recipient_overshoot: int = 100  # refused RCPTs before each further one counts as an error
     max_messages_per_connection: int | None = 1000
 
@@ -39,16 +49,49 @@ class ServerLimits:
     auth_failure_delay_seconds: float = 1.0  # grows by itself with each failure
     auth_failures_per_ip_minute: int = 10
     auth_failures_per_ip_day: int = 50
+    auth_failures_per_user: int | None = 100  # in an hour, from all addresses
+    max_auth_checks: int = 64  # at once; further ones wait, for hashing is a lever
+    max_auth_checks_per_ip: int = 4
 
-    # Connections. None for the per-address value: 50, but not for loopback peers and unix sockets.
+    # Connections. Numbers per address that are given here hold for everybody, defaults not for peers that are trusted.
     max_connections: int = 1000
-    max_connections_per_ip: int | None = None
+    max_connections_per_ip: int | None = DefaultCap(50)
+    connection_rate_per_ip: int | None = DefaultCap(300)  # in a minute
+    network_factor: int = 3  # for a /26 or /48; twice for a /21 or /32
     ipv6_prefix: int = 64  # addresses of one network count as one
+    max_session_seconds: float | None = 3600.0  # ended between two commands, never in a message
+    descriptor_reserve: int = 10  # kept free for stores and logs
 
     # Memory.
+    spool_total_memory_bytes: int = 64 * MIB  # of all messages that wait for their sessions; above it none is kept
     max_unread_bytes: int = 64 * KIB  # input that waits for a session; then reading pauses
     max_unsent_bytes: int = 64 * KIB  # replies the peer does not read; then reading pauses
     body_ahead_bytes: int = 64 * KIB  # body collected before `data` starts, and kept while it is busy
+
+    def under_pressure(self) -> "ServerLimits":
+        """These, where they are higher than what a server can afford that is nearly full. No limit stays no limit."""
+        return replace(self, **{name: _lower(getattr(self, name), value) for name, value in _UNDER_PRESSURE.items()})
+
+
+_UNDER_PRESSURE: dict[str, Any] = {  # Postfix's idea: 20 errors become 1, 100 junk commands 1
+    "soft_error_limit": 1,
+    "error_delay_seconds": 0.0,  # delays cost places
+    "hard_error_limit": 2,
+    "junk_command_limit": 5,
+    "small_chunk_limit": 100,
+    "recipient_overshoot": 10,
+    "max_messages_per_connection": 20,
+    "max_unauthenticated_commands": 10,
+    "max_connections_per_ip": 5,
+    "connection_rate_per_ip": 30,
+    "max_session_seconds": 600.0,
+}
+
+
+def _lower(value: Any, affordable: Any) -> Any:  # noqa: ANN401 - of the field's type
+    if value is None or value <= affordable:
+        return value
+    return DefaultCap(affordable) if isinstance(value, DefaultCap) else affordable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from smtpx.protocol.events import (
     ConnectAsked,
     ConnectionEnded,
     Event,
+    LimitHit,
     LookupAsked,
     PauseAsked,
     ResetAsked,
@@ -51,6 +52,12 @@ _CLOSING_FAULTS = frozenset({Fault.LINE_ENDLESS, Fault.BARE_LF, Fault.BARE_CR})
 _NOT_COUNTED = frozenset({530, 538})  # the client did not err, it came too early
 _SWALLOW_SLACK = 1024 * 1024  # a chunk this much above the message limit is not worth reading
 _SMALL_CHUNK = 1024
+_CONTENT_LIMITS = {
+    replies.TOO_LARGE: "max_message_bytes",
+    replies.HEADER_TOO_LARGE: "max_header_bytes",
+    replies.MAIL_LOOP: "max_hops",
+    replies.TEXT_LINE_TOO_LONG: "max_text_line_bytes",
+}
 _AUTH_WORDS = len("AUTH ") + 20 + len(" ")  # RFC 4422 3.1: a mechanism's name has at most 20 characters
 OnAnswer = Callable[[Reply | None], None]
 Answers = Sequence[Reply | None]
@@ -64,6 +71,8 @@ class ServerProtocol:
         facts: what is known of the client.
         sender, mail_params, recipients, rcpt_params: the envelope of the transaction under way.
         refused_recipients: how many RCPTs of it were refused.
+        settings: may be exchanged for others that differ in limits.
+        auth_failures: wrong guesses on this connection.
     """
 
     def __init__(
@@ -101,7 +110,8 @@ class ServerProtocol:
         self.refused_recipients = 0
         self._excused = 0
         self._commands = 0
-        self._auth_failures = 0
+        self._told: set[str] = set()  # limits that were hit since the last message
+        self.auth_failures = 0
 
     # What a shell calls ----------------------------------------------------------------------------------------------
 
@@ -231,7 +241,7 @@ class ServerProtocol:
         if reply.code == 421 or (reply.close and reply.code >= 400):
             self.close(reply, f"{reply.code} answered")
         elif self._errors > self.settings.limits.soft_error_limit:
-            self._pause(self.settings.limits.error_delay_seconds, reply)
+            self._slow_down(reply)
         else:
             self._output.append(reply.to_bytes())
 
@@ -252,16 +262,28 @@ class ServerProtocol:
         """A refusal whose followers in the same group are not the client's errors (RFC 2920)."""
         self._excused = self.settings.limits.recipient_overshoot
 
+    def limit_hit(self, limit: str) -> None:
+        """Tell that the peer ran into a limit, by its name; once for each message and each run of the same."""
+        if limit not in self._told:
+            self._told.add(limit)
+            self._events.append(LimitHit(limit, getattr(self.settings.limits, limit)))
+
     def count_junk(self) -> bool:
         """Count a command that does nothing; False when it was one too many and the connection is closed."""
         self._junk += 1
-        free = self._junk <= self.settings.limits.junk_command_limit
-        return free or self._count_error("too many commands that do nothing")
+        if self._junk <= self.settings.limits.junk_command_limit:
+            return True
+        self.limit_hit("junk_command_limit")
+        return self._count_error("too many commands that do nothing")
 
-    def count_overshoot(self) -> bool:
-        """Count a RCPT beyond the limit; False when it closed the connection."""
+    def count_overshoot(self, limit: str) -> bool:
+        """Count a RCPT beyond a limit of recipients; False when it closed the connection."""
         self._overshoot += 1
-        return self._overshoot <= self.settings.limits.recipient_overshoot or self._count_error("too many recipients")
+        self.limit_hit(limit)
+        if self._overshoot <= self.settings.limits.recipient_overshoot:
+            return True
+        self.limit_hit("recipient_overshoot")
+        return self._count_error("too many recipients")
 
     @property
     def in_transaction(self) -> bool:
@@ -294,6 +316,7 @@ class ServerProtocol:
         command = "BDAT LAST" if chunk.last else "BDAT"
         self._chunk, self._chunk_left, self._chunk_reply = chunk, chunk.size, None
         if limit is not None and chunk.size > limit + _SWALLOW_SLACK:
+            self.limit_hit("max_message_bytes")
             self.close(replies.TOO_LARGE, "a chunk far too large", AbortCause.REFUSED)
             return
         if "BDAT" not in self.settings.extensions.verbs:
@@ -306,8 +329,10 @@ class ServerProtocol:
             self._start_body("BDAT")
         if self._intake is not None and chunk.size < _SMALL_CHUNK and not chunk.last:
             self._intake.chunks += 1
-            if self._intake.chunks > self.settings.limits.small_chunk_limit and not self.count_junk():
-                return
+            if self._intake.chunks > self.settings.limits.small_chunk_limit:
+                self.limit_hit("small_chunk_limit")
+                if not self.count_junk():
+                    return
         self._read = self._read_chunk
 
     def start_tls(self) -> None:
@@ -343,7 +368,7 @@ class ServerProtocol:
         if self._first and (octet := lines.peek()) is not None:
             self._first = False
             if _is_foreign_octet(octet):
-                self.close(replies.FOREIGN_PROTOCOL, "not SMTP")
+                self._end_foreign()
                 return True
         try:
             raw = lines.next_line()
@@ -354,6 +379,7 @@ class ServerProtocol:
             return False
         self._commands += 1
         if len(raw) + 2 > self.settings.limits.max_command_line_bytes and raw[:5].upper() != b"AUTH ":
+            self.limit_hit("max_command_line_bytes")
             self._unreadable(raw, replies.LINE_TOO_LONG)
             return True
         try:
@@ -371,11 +397,15 @@ class ServerProtocol:
         """Refuse a line unread, unless nothing behind it can be trusted: it is foreign, or a BDAT of unknown size."""
         line = raw.decode("latin-1")
         if is_foreign(line, self.settings.foreign_verbs):
-            self.close(replies.FOREIGN_PROTOCOL, "not SMTP")
+            self._end_foreign()
         elif line[:4].upper() == "BDAT" and not line[4:5].isalnum():
             self.close(replies.BAD_CHUNK, "a chunk of unknown size")
         else:
             self.reply(reply)
+
+    def _end_foreign(self) -> None:
+        self._events.append(LimitHit("foreign_verbs", 0))
+        self.close(replies.FOREIGN_PROTOCOL, "not SMTP")
 
     def _not_utf8(self, raw: bytes) -> Reply:
         command = parse_command(raw.decode("ascii", "replace"))
@@ -384,22 +414,26 @@ class ServerProtocol:
         return replies.NOT_UTF8 if known else replies.BAD_LINE
 
     def _bad_line(self, error: WireError) -> None:
+        if error.fault is Fault.LINE_ENDLESS:
+            self.limit_hit("max_discard_bytes")
         if error.fault in _CLOSING_FAULTS:
             self.close(replies.LINE_TOO_LONG if error.fault is Fault.LINE_ENDLESS else replies.BAD_NEWLINE, str(error))
         elif self.phase is Phase.AUTH:
             self._authenticate("AUTH RESPONSE", self._auth.give_up(replies.AUTH_LINE_TOO_LONG))
         else:
+            self.limit_hit("max_command_line_bytes")
             self._unreadable(self._lines.long_line_head, replies.LINE_TOO_LONG)
 
     def _dispatch(self, line: str) -> None:
         settings = self.settings
         if is_foreign(line, settings.foreign_verbs):
-            self.close(replies.FOREIGN_PROTOCOL, "not SMTP")
+            self._end_foreign()
             return
         command = parse_command(line)
         limit = settings.limits.max_unauthenticated_commands
         if limit is not None and self._commands > limit and self.facts.identity is None:
-            self.close(replies.TOO_MANY_ERRORS, "too many commands without authentication")
+            self.limit_hit("max_unauthenticated_commands")
+            self.close(replies.NOT_AUTHENTICATED_IN_TIME, "too many commands without authentication")
         elif command is None:
             self.reply(replies.BAD_LINE)
         else:
@@ -480,6 +514,7 @@ class ServerProtocol:
         assert intake is not None  # noqa: S101 - only called with content under way
         self._read = self._read_command
         if intake.refusal is not None:
+            self._content_limit_hit(intake.refusal)
             self._events.append(BodyAborted(AbortCause.REFUSED, intake.size))
             self._end_message(command, [intake.refusal])
         else:
@@ -493,12 +528,18 @@ class ServerProtocol:
         if any(verdict.code < 300 for verdict in verdicts):
             self.messages += 1
             self._errors = self._junk = 0
+            self._told.clear()
         self._forget_transaction()
         if not self.settings.dialect.verdict_per_recipient:
             self._finish(command, verdicts[0])
         else:
             self._answer_each(command, recipients, verdicts)
         self._later(lambda: self.ask(ResetAsked(command), lambda _: None))
+
+    def _content_limit_hit(self, refusal: Reply) -> None:
+        limit = _CONTENT_LIMITS.get(refusal)
+        if limit is not None:
+            self.limit_hit(limit)
 
     def _answer_each(self, command: str, recipients: Sequence[Mailbox], verdicts: Sequence[Reply]) -> None:
         """One reply for each recipient (RFC 2033 4.2); a lone verdict is everybody's, a missing one is no success."""
@@ -518,6 +559,7 @@ class ServerProtocol:
             else:
                 self.reply(refusal)
         elif intake is not None and intake.refusal is replies.TOO_LARGE:
+            self.limit_hit("max_message_bytes")
             self._fail_chunk(replies.TOO_LARGE)
         elif chunk.last and intake is not None:
             if rest := intake.end():
@@ -586,18 +628,21 @@ class ServerProtocol:
         """Guesses are counted, and answered later each time."""
         reply, limits = verdict.reply, self.settings.limits
         self._read = self._read_command
+        if reply is replies.AUTH_LINE_TOO_LONG:
+            self.limit_hit("max_auth_line_bytes")
         if not verdict.is_judgement or reply.code < 500:
             self._finish(command, reply)
             return
-        self._auth_failures += 1
+        self.auth_failures += 1
         self._errors += 1
-        if self._auth_failures >= limits.max_auth_failures:
+        if self.auth_failures >= limits.max_auth_failures:
+            self.limit_hit("max_auth_failures")
             self.close(replies.TOO_MANY_AUTH_FAILURES, "too many authentication failures")
         elif reply.close:
             self.close(reply, f"{reply.code} answered")
         else:
             self.phase = after(self.phase, command, reply.code)
-            self._pause(limits.auth_failure_delay_seconds * self._auth_failures, reply)
+            self._pause(limits.auth_failure_delay_seconds * self.auth_failures, reply)
 
     def _ask_tls(self) -> None:
         self.ask(StartTLSAsked(), self._answer_tls)
@@ -624,6 +669,7 @@ class ServerProtocol:
         self._errors += 1
         if self._errors < self.settings.limits.hard_error_limit:
             return True
+        self.limit_hit("hard_error_limit")
         self.close(replies.TOO_MANY_ERRORS, reason)
         return False
 
@@ -632,6 +678,10 @@ class ServerProtocol:
             self._excused -= 1
             return False
         return reply.code not in _NOT_COUNTED
+
+    def _slow_down(self, reply: Reply) -> None:
+        self.limit_hit("soft_error_limit")
+        self._pause(self.settings.limits.error_delay_seconds, reply)
 
     def _pause(self, seconds: float, reply: Reply) -> None:
         self._events.append(PauseAsked(seconds))

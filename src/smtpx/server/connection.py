@@ -13,6 +13,7 @@ import ssl
 from typing import Protocol
 
 from smtpx.errors import TLSError
+from smtpx.extensions.trusted_peers import UNKNOWN
 from smtpx.net.aio import Wire
 from smtpx.protocol import replies
 from smtpx.protocol.events import AbortCause, ConnectionEnded
@@ -20,9 +21,10 @@ from smtpx.protocol.facts import TLSFacts
 from smtpx.protocol.server import ServerProtocol
 from smtpx.server.envelope import Envelope
 from smtpx.server.exchange import Exchange
-from smtpx.server.guard import Guard
+from smtpx.server.guard import Guard, Refusal
 from smtpx.server.hooks import Hooks
 from smtpx.server.inline import Outcome
+from smtpx.server.limit_report import report_limit
 from smtpx.server.patience import Alarm, Due, Patience
 from smtpx.server.peer import Peer, SocketName
 from smtpx.server.session import Session
@@ -33,7 +35,18 @@ __all__ = ["Connection", "Owner"]
 
 _log = logging.getLogger("smtpx.server")
 _EVENTS_PER_FLUSH = 64
-_LINGER_SECONDS = 2.0
+_PARTING_SECONDS = 0.2  # for whoever was only told that we stop: it is not in the middle of saying something
+_STOPPING_SECONDS = 2.0
+_DEADLINE_OF = {
+    Due.COMMAND: "command",
+    Due.AUTH: "auth_step",
+    Due.CONTENT: "data",
+    Due.TLS: "tls_handshake",
+    Due.HANDLER: "handler",
+    Due.FINAL: "final",
+    Due.WRITE: "write",
+    Due.CLOSE: "close",
+}
 
 
 class Owner(Protocol):
@@ -41,6 +54,10 @@ class Owner(Protocol):
 
     def connection_closed(self, connection: "Connection") -> None:
         """Called once, when session and socket are closed."""
+        ...
+
+    def move(self, address: str) -> Refusal | None:
+        """Count it for another address, that it speaks for; or why it is refused."""
         ...
 
 
@@ -52,6 +69,7 @@ class Connection(Wire):
         name: what `accept` called the peer.
         tls: the context for STARTTLS or implicit TLS; None: neither.
         implicit_tls: TLS from the first octet.
+        is_known: it need not wait for the greeting.
     """
 
     def __init__(
@@ -65,8 +83,11 @@ class Connection(Wire):
         tls: ssl.SSLContext | None,
         implicit_tls: bool,
         early: bytes = b"",
+        is_known: bool = False,
     ) -> None:
         super().__init__()
+        self._calm = settings
+        settings = settings.at(pressure=guard.load.is_high)
         self._settings = settings
         self._limits = settings.protocol.limits
         self._loop = asyncio.get_running_loop()
@@ -78,7 +99,9 @@ class Connection(Wire):
         self._early = early
         self.peer = session.peer = Peer(secrets.token_hex(4), name, self._core)
         session.envelope = Envelope(self._core)
-        self.patience = Patience(settings.deadlines, self._loop, self._expired)
+        self.patience = Patience(
+            settings.deadlines, self._loop, self._expired, session_seconds=self._limits.max_session_seconds
+        )
         self._hooks = Hooks(session, self._loop, self.log, self.peer.id)
         self._exchange = Exchange(self._core, self._hooks, guard, self)
         self._write_alarm: Alarm | None = None
@@ -86,6 +109,8 @@ class Connection(Wire):
         self._advancing = False
         self._replied = False  # since the deadline for input was set
         self._reading_paused = False
+        self._is_known = is_known
+        self._was_heard = False  # it sent an octet, be it not SMTP
         self._greeted = False
         self._ended = False  # the peer sends nothing more
         self._lost = False  # nothing can be sent either
@@ -112,6 +137,10 @@ class Connection(Wire):
             self._welcome()
         if self._early:
             self.raw_received(self._early)
+
+    def raw_received(self, data: bytes) -> None:
+        self._was_heard = True
+        super().raw_received(data)
 
     def octets_received(self, data: bytes) -> None:
         if self._closing:
@@ -142,7 +171,7 @@ class Connection(Wire):
             self._welcome()
 
     def tls_failed(self, error: TLSError) -> None:
-        self.log(logging.INFO, "%s", error)
+        self.log(logging.INFO if self._was_heard else logging.DEBUG, "%s", error)
         self._give_up("TLS failed")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -197,6 +226,13 @@ class Connection(Wire):
         self._hooks.stop()
         self._give_up("abandoned")
         self._release()
+
+    def feel_pressure(self) -> None:
+        """The server is nearly full, or not any more: other limits and deadlines hold, for what is waited for too."""
+        self._settings = settings = self._calm.at(pressure=self._guard.load.is_high)
+        self._limits = settings.protocol.limits
+        self._core.settings = settings.protocol
+        self.patience.follow(settings.deadlines, self._limits.max_session_seconds)
 
     @property
     def has_peer(self) -> bool:
@@ -306,6 +342,8 @@ class Connection(Wire):
 
     def _welcome(self) -> None:
         delay = self._settings.greeting_delay_seconds
+        if delay > 0 and (self._is_known or self._guard.has_waited(self.peer.address, self._loop.time())):
+            delay = 0.0
         self.patience.await_command(delay=delay)
         if delay > 0:
             self._exchange.pause(delay, self._delay_over)
@@ -314,8 +352,11 @@ class Connection(Wire):
 
     def _delay_over(self) -> None:
         if self._core.has_input:
+            self.limit_hit("greeting_delay", self._settings.greeting_delay_seconds)
             self._greet(replies.OUT_OF_TURN)
         else:
+            if not self._ended:
+                self._guard.count_wait(self.peer.address, self._loop.time())
             self._connect()
 
     def _connect(self) -> None:
@@ -338,7 +379,8 @@ class Connection(Wire):
 
     def protocol_ended(self, event: ConnectionEnded) -> None:
         """The conversation is over: close the session, then the socket."""
-        self.log(logging.DEBUG if event.expected else logging.INFO, "closing: %s", event.reason)
+        expected = event.expected or not self._was_heard  # who says nothing was only looking
+        self.log(logging.DEBUG if expected else logging.INFO, "closing: %s", event.reason)
         self.flush()
         self._closing = True
         self.patience.clear()
@@ -370,8 +412,12 @@ class Connection(Wire):
                 self.transport.write_eof()
                 self.transport.resume_reading()
         self._unsent = self.transport.get_write_buffer_size()
-        # Who was only told that we stop is not in the middle of saying something.
-        self.patience.set(Due.CLOSE, _LINGER_SECONDS if self._drain_until is None else _LINGER_SECONDS / 10)
+        seconds = self._settings.deadlines.close
+        if self._drain_until is not None:
+            seconds = min(seconds, _PARTING_SECONDS)
+        elif self._stopping:
+            seconds = min(seconds, _STOPPING_SECONDS)
+        self.patience.set(Due.CLOSE, seconds)
 
     def _give_up(self, reason: str) -> None:
         """Close without another octet."""
@@ -391,11 +437,14 @@ class Connection(Wire):
         if self._gone and self._session_closed and not self._released:
             self._released = True
             self.patience.clear()
+            self._exchange.end_login()
             self._owner.connection_closed(self)
 
     # Time ------------------------------------------------------------------------------------------------------------
 
     def _expired(self, due: Due) -> None:
+        if due is not Due.WRITE and due is not Due.CLOSE:
+            self._deadline_hit(due)
         if due is Due.HANDLER or due is Due.FINAL:
             self._hooks.cancel(replies.HANDLER_TIMED_OUT)
             self.patience.await_handler()  # in case it does not mind
@@ -405,6 +454,7 @@ class Connection(Wire):
             self.log(logging.INFO, "deadline passed: %s", due.value)
             self._give_up("no handshake in time")
         else:
+            self._exchange.end_pause()  # a login may wait for its turn
             self._core.expire()
             self._look_again()
 
@@ -415,13 +465,36 @@ class Connection(Wire):
             self._unsent = unsent
             alarm, seconds = (self._write_alarm, self._settings.deadlines.write)
             if due is Due.CLOSE or alarm is None:
-                alarm, seconds = self.patience, _LINGER_SECONDS
+                alarm, seconds = self.patience, self._settings.deadlines.close
             alarm.set(due, seconds)
         elif due is Due.CLOSE:
             self.transport.abort()
         else:
+            self._deadline_hit(due)
             self.log(logging.INFO, "deadline passed: %s", due.value)
             self._give_up("the peer does not read")
+
+    def _deadline_hit(self, due: Due) -> None:
+        if due is Due.COMMAND and self.patience.session_is_over:
+            self.limit_hit("max_session_seconds", self._limits.max_session_seconds or 0.0)
+        else:
+            name = _DEADLINE_OF[due]
+            self.limit_hit(name, getattr(self._settings.deadlines, name))
+
+    def limit_hit(self, limit: str, value: float) -> None:
+        """Tell log and observer that the peer ran into a limit."""
+        report_limit(self._settings.observer, self.log, self.peer.address, limit, value)
+
+    def recount(self) -> Reply | None:
+        """Count the connection for whom it speaks for; or the reply that refuses it."""
+        claims = self._core.facts.claims
+        if claims is None or claims.address is None or claims.address == UNKNOWN:
+            return None  # nobody else to count it for
+        refusal = self._owner.move(claims.address)
+        if refusal is None:
+            return None
+        self.limit_hit(refusal.limit, refusal.value)
+        return refusal.reply
 
     def log(self, level: int, text: str, *args: object, error: BaseException | None = None) -> None:
         """Write a line to the log, under the connection's name."""

@@ -19,6 +19,7 @@ class Delivery:
     Args:
         ahead_bytes: content collected before the session is called, and while it is busy.
         run: starts `Session.data`.
+        hold: told how many octets are kept here more than before.
 
     Attributes:
         body: what the session reads.
@@ -29,6 +30,8 @@ class Delivery:
 
     __slots__ = (
         "_ahead",
+        "_held",
+        "_hold",
         "_is_met",
         "_looking",
         "_loop",
@@ -47,11 +50,14 @@ class Delivery:
         loop: asyncio.AbstractEventLoop,
         run: Callable[[Body, OnDone], Outcome | None],
         on_ready: Callable[[], None],
+        hold: Callable[[int], None],
     ) -> None:
         self._ahead = ahead_bytes
         self._loop = loop
         self._run = run
         self._on_ready = on_ready
+        self._hold = hold
+        self._held = 0
         self._is_met: Callable[[], bool] | None = None  # what the connection waits for
         self._looking = False
         self._started = False
@@ -66,6 +72,7 @@ class Delivery:
         if self.outcome is not None:
             return True
         self.body.feed(octets)
+        self._count()
         if self.body.buffered_bytes < self._ahead:
             return True
         self._start()
@@ -85,6 +92,7 @@ class Delivery:
     def abort(self, cause: AbortCause) -> bool:
         """The message will not be complete: the end of `data` is waited for."""
         self.body.abort(cause)
+        self._count()
         self._start()
         return self._check(self._is_decided)
 
@@ -117,9 +125,17 @@ class Delivery:
     def _take(self, outcome: Outcome) -> None:
         self.outcome = outcome
         self.body.drop()
+        self._count()
+
+    def _count(self) -> None:
+        more = self.body.buffered_bytes - self._held
+        if more:
+            self._held += more
+            self._hold(more)
 
     def _taken(self) -> None:
-        """The session took a piece, or waits for one; called from inside its coroutine, so nothing is done here."""
+        """The session took a piece, or waits for one; called from inside its coroutine, so hardly anything is done."""
+        self._count()
         if self._is_met is not None and not self._looking:
             self._looking = True
             self._loop.call_soon(self._look)

@@ -18,6 +18,7 @@ from smtpx.protocol.events import (
     ConnectionEnded,
     Event,
     HelloAsked,
+    LimitHit,
     LookupAsked,
     MailAsked,
     PauseAsked,
@@ -30,12 +31,13 @@ from smtpx.protocol.server import ServerProtocol
 from smtpx.sasl import ScramRecord, Secret
 from smtpx.server.body import Body, TransferAborted
 from smtpx.server.delivery import Delivery
-from smtpx.server.guard import Guard
+from smtpx.server.guard import Guard, Refusal, network_of
 from smtpx.server.hooks import Hooks, Log
 from smtpx.server.inline import OnDone, Outcome
 from smtpx.server.patience import Patience
 from smtpx.server.peer import Peer
 from smtpx.server.session import Reject
+from smtpx.server.turns import Turn
 from smtpx.wire.reply import Reply
 from smtpx.wire.syntax import escape
 
@@ -74,6 +76,14 @@ class Shell(Protocol):
         """Begin the handshake."""
         ...
 
+    def limit_hit(self, limit: str, value: float) -> None:
+        """Tell log and observer that the peer ran into a limit."""
+        ...
+
+    def recount(self) -> Reply | None:
+        """Count the connection for whom it speaks for; or the reply that refuses it."""
+        ...
+
     def protocol_ended(self, event: ConnectionEnded) -> None:
         """The conversation is over."""
         ...
@@ -97,6 +107,7 @@ class Exchange:
         self._content_command = ""  # DATA or BDAT
         self._then: Callable[[], None] | None = None  # what the delivery is waited for to do
         self._pause: asyncio.TimerHandle | None = None
+        self._login: Turn | None = None  # the check of a login, or the wait for it
         self._refused = 0
         self.is_waiting = False
 
@@ -131,7 +142,9 @@ class Exchange:
 
     def _on_connect(self, event: ConnectAsked) -> None:
         self._shell.log(logging.INFO, "speaks for %s", self._shell.peer.address)
-        if "connect" in self._own:
+        if (refusal := self._shell.recount()) is not None:
+            self._core.answer(refusal)
+        elif "connect" in self._own:
             self.ask(lambda outcome: self._answer(self._hooks.reply_to("connect", outcome, close=True)), "connect")
         else:
             self._core.answer()
@@ -165,36 +178,82 @@ class Exchange:
     def _on_verb(self, event: VerbAsked) -> None:
         self._ask_and_answer("command", event.verb, event.argument)
 
+    def _on_limit_hit(self, event: LimitHit) -> None:
+        self._shell.limit_hit(event.limit, event.value)
+
     def _on_auth(self, event: AuthAsked) -> None:
-        if self._may_authenticate():
+        def check() -> None:
             self.ask(lambda outcome: self._credentials_judged(event, outcome), "authenticate", event.credentials)
 
-    def _may_authenticate(self) -> bool:
-        """Whether this peer may try to log in; if not, it is told so."""
-        if self._guard.may_authenticate(self._shell.peer.address, self._loop.time()):
-            return True
-        self._shell.log(logging.WARNING, "too many failed logins from this network")
-        self._core.answer(replies.CANNOT_AUTHENTICATE_NOW)
-        return False
+        self._begin_login(event.credentials.username, check)
 
-    def _login_failed(self, mechanism: str) -> None:
-        self._guard.count_failure(self._shell.peer.address, self._loop.time())
+    def _begin_login(self, username: str, check: Callable[[], None]) -> None:
+        """Have a login checked when it is its turn, if this peer may try at all; if not, it is told so."""
+        guard, address = self._guard, self._shell.peer.address
+        now = self._loop.time()
+        if (refusal := guard.may_authenticate(address, now)) is not None:
+            self._tell(refusal)
+            self._core.answer(refusal.reply)
+        elif (refusal := guard.may_be_guessed(username, now)) is not None:
+            self._tell(refusal)
+            self._refuse_login_late(refusal.reply)
+        else:
+            self._wait_for_turn(network_of(address, guard.limits.ipv6_prefix), check)
+
+    def _tell(self, refusal: Refusal) -> None:
+        self._shell.limit_hit(refusal.limit, refusal.value)
+
+    def _refuse_login_late(self, reply: Reply) -> None:
+        """As late as a wrong password is refused, so that nobody learns how many others try."""
+        seconds = self._core.settings.limits.auth_failure_delay_seconds * (self._core.auth_failures + 1)
+        self._shell.patience.await_handler(delay=seconds)
+        self.pause(seconds, lambda: self._answer(reply))
+
+    def _wait_for_turn(self, key: str, check: Callable[[], None]) -> None:
+        turns = self._guard.auth_turns
+
+        def go() -> None:
+            self.is_waiting = False
+            check()
+            self._shell.advance()
+
+        self._login = turn = turns.take(key, go)
+        if turn.has_begun:
+            check()
+            return
+        self.is_waiting = True
+        limit = "max_auth_checks_per_ip" if turns.is_full_for(key) else "max_auth_checks"
+        self._shell.limit_hit(limit, getattr(self._guard.limits, limit))
+        self._shell.patience.await_auth()
+
+    def end_login(self) -> None:
+        """It was checked, or nobody waits for that any more."""
+        if self._login is not None:
+            self._login.end()
+            self._login = None
+
+    def _login_failed(self, mechanism: str, username: str) -> None:
+        self._guard.count_failure(self._shell.peer.address, username, self._loop.time())
         self._shell.log(logging.INFO, "login failed with %s", mechanism)
 
     def _credentials_judged(self, event: AuthAsked, outcome: Outcome) -> None:
+        self.end_login()
         verdict = self._hooks.reply_to("authenticate", outcome) or replies.AUTHENTICATED
         if verdict.code >= 500:
-            self._login_failed(event.credentials.mechanism)
+            self._login_failed(event.credentials.mechanism, event.credentials.username)
         self._answer(verdict)
 
     def _on_auth_failed(self, event: AuthFailed) -> None:
-        self._login_failed(event.mechanism)
+        self._login_failed(event.mechanism, event.username)
 
     def _on_lookup(self, event: LookupAsked) -> None:
-        if self._may_authenticate():
+        def look() -> None:
             self.ask(lambda outcome: self._looked_up(event, outcome), "lookup", event.mechanism, event.username)
 
+        self._begin_login(event.username, look)
+
     def _looked_up(self, event: LookupAsked, outcome: Outcome) -> None:
+        self.end_login()
         record = outcome.value
         if outcome.error is None and (record is None or isinstance(record, ScramRecord | Secret)):
             if self._core.is_asking:
@@ -203,7 +262,7 @@ class Exchange:
         wrong = TypeError(f"lookup returned {type(record).__name__}, not a record or None")
         refusal = self._hooks.reply_to("lookup", Outcome(None, outcome.error or wrong))
         if refusal is not None and refusal.code >= 500:
-            self._login_failed(event.mechanism)
+            self._login_failed(event.mechanism, event.username)
         self._answer(refusal)
 
     def _on_reset(self, event: ResetAsked) -> None:
@@ -244,7 +303,10 @@ class Exchange:
         self._pause = self._loop.call_later(seconds, over)
 
     def end_pause(self) -> None:
-        """There is nobody any more whom a pause could teach."""
+        """There is nobody any more whom a pause could teach, or whose login could be checked."""
+        if self._login is not None and not self._login.has_begun:
+            self.end_login()
+            self.is_waiting = False
         if self._pause is not None:
             self._pause.cancel()
             self._pause, self.is_waiting = None, False
@@ -258,8 +320,12 @@ class Exchange:
     # Messages --------------------------------------------------------------------------------------------------------
 
     def _on_body_started(self, event: BodyStarted) -> None:
-        ahead_bytes = self._core.settings.limits.body_ahead_bytes
-        self._delivery = Delivery(ahead_bytes, self._loop, self._start_data, self._delivery_ready)
+        limits, load = self._core.settings.limits, self._guard.load
+        ahead_bytes = limits.body_ahead_bytes
+        if load.held_bytes >= limits.spool_total_memory_bytes:
+            self._shell.limit_hit("spool_total_memory_bytes", limits.spool_total_memory_bytes)
+            ahead_bytes = 1  # straight to the session, which sets the pace
+        self._delivery = Delivery(ahead_bytes, self._loop, self._start_data, self._delivery_ready, load.hold)
         self._content_command = event.command
         self._shell.patience.begin_content()
 
@@ -340,6 +406,7 @@ class Exchange:
     _HANDLERS: ClassVar[Mapping[type[Any], Callable[[Any, Any], None]]] = {
         ConnectAsked: _on_connect,
         HelloAsked: _on_hello,
+        LimitHit: _on_limit_hit,
         AuthAsked: _on_auth,
         AuthFailed: _on_auth_failed,
         LookupAsked: _on_lookup,

@@ -8,18 +8,21 @@ import asyncio
 import contextlib
 import errno
 import logging
+import math
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from smtpx.errors import ConfigurationError
 from smtpx.extensions import STANDARD
-from smtpx.net.listening import Listening, listen
-from smtpx.net.targets import endpoint_text, is_local_peer
+from smtpx.extensions.trusted_peers import TrustedPeers
+from smtpx.net.listening import Listening, descriptor_limit, listen
+from smtpx.net.targets import endpoint_text, is_loopback
+from smtpx.net.tls import without_tickets
 from smtpx.protocol import replies
 from smtpx.protocol.dialect import SMTP, Dialect
 from smtpx.protocol.extension import Extension, ExtensionSet
@@ -27,9 +30,11 @@ from smtpx.protocol.limits import ServerLimits
 from smtpx.protocol.settings import ServerSettings
 from smtpx.sasl import LOGIN, PLAIN, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ServerMechanism
 from smtpx.server.connection import Connection
-from smtpx.server.guard import Guard
+from smtpx.server.guard import Guard, Refusal
+from smtpx.server.limit_report import report_limit
 from smtpx.server.observer import ServerObserver
 from smtpx.server.peer import SocketName
+from smtpx.server.profiles import Profile, ProfileName, profile_of
 from smtpx.server.proxy_header import DEFAULT_TRUSTED, ProxyError, ProxyHeader, ProxyParser, is_trusted
 from smtpx.server.session import Session
 from smtpx.server.settings import Deadlines, ShellSettings
@@ -79,8 +84,12 @@ class Server:
 
     Args:
         session: makes a `Session` for each connection: the class, or any callable.
+        profile: what the server is for: "dev", "submission" (users log in, under TLS), "mx" (anybody delivers). It sets
+            what the keywords below leave open; `limits` and `deadlines` replace those of the profile as a whole.
         host, port, unix, tls, implicit_tls, proxy_protocol: the one listener; or give `listeners`.
         proxy_trusted: networks whose PROXY headers are believed; unix sockets always are.
+        trusted_networks: peers that are spared default numbers per address (`DefaultCap`) and the greeting's delay, as
+            loopback and unix sockets are spared those numbers.
         hostname: our name in greeting and hello; default the host's.
         dialect: `SMTP` or `LMTP`.
         limits, deadlines: see there. `timeout` sets the command deadline and caps those of AUTH and DATA.
@@ -90,7 +99,9 @@ class Server:
         require_tls, require_auth: no MAIL before. allow_insecure_auth: passwords in clear, for tests.
         alpn: "require" closes on clients that ask TLS for other protocols than smtp or esmtp; those that ask for none
             are served.
-        greeting_delay: seconds of silence before the greeting, in which honest clients don't talk.
+        greeting_delay: seconds of silence before the greeting, in which honest clients don't talk. Who kept silent is
+            spared it for a day, as are trusted networks and clients behind a balancer.
+        session_tickets: False switches them off in the contexts that are given.
         bare_newline, nul, sync_check, syntax, source_routes: see `ServerSettings`.
         observer: told of what happens on all connections.
 
@@ -102,6 +113,7 @@ class Server:
         self,
         session: Callable[[], Session],
         *,
+        profile: ProfileName | Profile = "dev",
         host: str | None = "127.0.0.1",
         port: int = 2525,
         unix: str | None = None,
@@ -109,6 +121,7 @@ class Server:
         implicit_tls: bool = False,
         proxy_protocol: bool = False,
         proxy_trusted: Sequence[IPv4Network | IPv6Network] = DEFAULT_TRUSTED,
+        trusted_networks: Iterable[str | IPv4Network | IPv6Network] = (),
         listeners: Sequence[Listener] | None = None,
         hostname: str | None = None,
         dialect: Dialect = SMTP,
@@ -116,18 +129,19 @@ class Server:
         deadlines: Deadlines | None = None,
         timeout: float | None = None,
         extensions: Iterable[Extension] = STANDARD,
-        mechanisms: Sequence[ServerMechanism] = _MECHANISMS,
-        require_tls: bool = False,
-        require_auth: bool = False,
+        mechanisms: Sequence[ServerMechanism] | None = None,
+        require_tls: bool | None = None,
+        require_auth: bool | None = None,
         allow_insecure_auth: bool = False,
-        greeting_delay: float = 0.0,
+        greeting_delay: float | None = None,
         alpn: Literal["any", "require"] = "any",
         bare_newline: Literal["reject", "normalize"] = "reject",
         nul: Literal["keep", "reject"] = "keep",
-        sync_check: Literal["data", "all", "off"] = "data",
+        sync_check: Literal["data", "all", "off"] | None = None,
         syntax: Literal["normal", "strict", "lenient"] = "normal",
         source_routes: Literal["ignore", "reject"] = "ignore",
         banner: str = "ready",
+        session_tickets: bool | None = None,
         observer: ServerObserver | None = None,
     ) -> None:
         default = Listener(
@@ -136,31 +150,38 @@ class Server:
         self._proxy_trusted = tuple(proxy_trusted)
         self._plans = tuple(listeners) if listeners is not None else (default,)
         self._session = session
-        deadlines = deadlines or Deadlines()
+        chosen = profile_of(profile)
+        self._trusted = TrustedPeers(str(each) for each in trusted_networks)
+        deadlines = deadlines or chosen.deadlines
         self._shell = ShellSettings(
             protocol=ServerSettings(
                 hostname=hostname or host_name(),
                 dialect=dialect,
-                limits=limits or ServerLimits(),
+                limits=limits or chosen.limits,
                 extensions=ExtensionSet(extensions),
-                mechanisms=_served(mechanisms, session),
-                require_tls=require_tls,
-                require_auth=require_auth,
+                mechanisms=_served(_given(mechanisms, _MECHANISMS if chosen.offers_auth else ()), session),
+                require_tls=_given(require_tls, chosen.require_tls),
+                require_auth=_given(require_auth, chosen.require_auth),
                 allow_insecure_auth=allow_insecure_auth,
                 bare_newline=bare_newline,
                 nul=nul,
-                sync_check=sync_check,
+                sync_check=_given(sync_check, chosen.sync_check),
                 syntax=syntax,
                 source_routes=source_routes,
                 banner=banner,
             ),
             deadlines=deadlines if timeout is None else deadlines.capped(timeout),
-            greeting_delay_seconds=greeting_delay,
+            greeting_delay_seconds=_given(greeting_delay, chosen.greeting_delay),
             observer=observer,
             alpn=_MAIL_PROTOCOLS if alpn == "require" else None,
         )
         self._check()
-        self._guard = Guard(self._shell.protocol.limits)
+        if not _given(session_tickets, chosen.session_tickets):
+            for plan in self._plans:
+                without_tickets(plan.tls)
+        self._guard = Guard(self._shell.protocol.limits, refuse_guessers=chosen.refuse_guessers)
+        self._guard.load.on_change = self._feel_pressure
+        self._first_reserved = math.inf
         self._listening: list[tuple[Listener, Listening]] = []
         self._accepting: list[asyncio.Task[None]] = []
         self._attaching: set[asyncio.Task[None]] = set()
@@ -210,6 +231,7 @@ class Server:
         if self._listening:
             raise ConfigurationError("this server listens already")
         self._empty, self._stopped, self._failure = asyncio.Event(), asyncio.Event(), None
+        self._first_reserved = descriptor_limit() - self._shell.protocol.limits.descriptor_reserve
         try:
             for plan in self._plans:
                 opened = listen(host=plan.host, port=plan.port, unix=plan.unix, sock=plan.sock)
@@ -249,35 +271,67 @@ class Server:
 
     def _settings_of(self, plan: Listener) -> ShellSettings:
         starttls = plan.tls is not None and not plan.implicit_tls
-        return replace(self._shell, protocol=replace(self._shell.protocol, starttls=starttls))
+        return replace(self._shell, protocol=replace(self._shell.protocol, starttls=starttls)).with_pressed()
 
     def _take(self, settings: ShellSettings, plan: Listener, sock: socket.socket, name: SocketName) -> None:
-        address = str(name[0]) if isinstance(name, tuple) else "unix"
+        address = _address_of(name)
         if plan.proxy_protocol and not is_trusted(address, self._proxy_trusted):
             _log.info("refused %s: not trusted to speak for others", endpoint_text(name))
             sock.close()
             return
-        refusal = self._guard.admit(address, local=plan.proxy_protocol or is_local_peer(name))
+        refusal = self._reserve_hit(sock) or self._guard.admit(
+            address,
+            now=asyncio.get_running_loop().time(),
+            spared=plan.proxy_protocol or self._is_spared(address),
+            speaks_for_others=plan.proxy_protocol,
+        )
         if refusal is not None:
-            _log.info("refused %s: %s", endpoint_text(name), refusal)
-            _refuse(sock, plan, refusal)
+            self._reject(sock, plan, name, refusal)
             return
         sock.setblocking(False)
-        admission = _Admission(self._guard, address, self.forget)
+        admission = _Admission(self._guard, address, self._is_spared, self.forget)
         serving = self._serve_proxied if plan.proxy_protocol else self._attach
         task = asyncio.get_running_loop().create_task(serving(settings, plan, sock, admission, name))
         self._attaching.add(task)
         task.add_done_callback(self._attaching.discard)
 
+    def _is_spared(self, address: str) -> bool:
+        return address == "unix" or is_loopback(address) or self._trusted.include_address(address)
+
+    def _reserve_hit(self, sock: socket.socket) -> Refusal | None:
+        """The lowest free descriptor is taken always, so a high one says how few are left for stores and logs."""
+        if sock.fileno() < self._first_reserved:
+            return None
+        reserve = self._shell.protocol.limits.descriptor_reserve
+        return Refusal(replies.TOO_MANY_CONNECTIONS, "descriptor_reserve", reserve)
+
+    def _reject(self, sock: socket.socket, plan: Listener, name: SocketName, refusal: Refusal) -> None:
+        _log.info("refused %s: %s", endpoint_text(name), refusal.reply)
+        report_limit(self._shell.observer, _write_log, _address_of(name), refusal.limit, refusal.value)
+        _refuse(sock, plan, refusal.reply)
+
+    def _feel_pressure(self) -> None:
+        is_high = self._guard.load.is_high
+        _log.warning("under pressure: limits are tight" if is_high else "no pressure any more: limits are as usual")
+        self._guard.limits = self._shell.with_pressed().at(pressure=is_high).protocol.limits
+        for connection in list(self._connections):
+            connection.feel_pressure()
+
     async def _serve_proxied(
         self, settings: ShellSettings, plan: Listener, sock: socket.socket, admission: "_Admission", name: SocketName
     ) -> None:
         """Read the PROXY header, count the client instead of the balancer, and serve it."""
+        deadlines = settings.at(pressure=self._guard.load.is_high).deadlines
         try:
-            async with asyncio.timeout(settings.deadlines.proxy_header):
+            async with asyncio.timeout(deadlines.proxy_header):
                 header, early = await _read_proxy_header(sock)
         except (ProxyError, TimeoutError, OSError) as error:
-            _log.info("closed %s: %s", endpoint_text(name), str(error) or "no PROXY header in time")
+            level = logging.DEBUG if isinstance(error, _Silent) else logging.INFO
+            _log.log(level, "closed %s: %s", endpoint_text(name), str(error) or "no PROXY header in time")
+            if isinstance(error, TimeoutError):
+                report_limit(
+                    self._shell.observer, _write_log, _address_of(name), "proxy_header", deadlines.proxy_header
+                )
             sock.close()
             admission.release()
             return
@@ -287,10 +341,9 @@ class Server:
             raise
         if header.source is not None:
             name = header.source
-            refusal = admission.move(name[0], local=is_local_peer(name))
+            refusal = admission.move(name[0])
             if refusal is not None:
-                _log.info("refused %s: %s", endpoint_text(name), refusal)
-                _refuse(sock, plan, refusal)
+                self._reject(sock, plan, name, refusal)
                 return
         await self._attach(settings, plan, sock, admission, name, early)
 
@@ -313,6 +366,7 @@ class Server:
                 tls=plan.tls,
                 implicit_tls=plan.implicit_tls,
                 early=early,
+                is_known=plan.proxy_protocol or self._trusted.include_address(admission.address),
             )
             self._connections.add(connection)
             self._empty.clear()
@@ -365,6 +419,8 @@ class Server:
                 connection.abandon()
             await self._wait_until_empty(_CLOSE_SECONDS)
         finally:
+            self._guard.load.stop()
+            self._guard.limits = self._shell.protocol.limits
             self._stopped.set()
 
     async def _wait_until_empty(self, seconds: float) -> None:
@@ -401,38 +457,53 @@ class Server:
 class _Admission:
     """One connection's place in the guard's counts, given back once."""
 
-    __slots__ = ("_address", "_forget", "_guard", "_is_released")
+    __slots__ = ("_forget", "_guard", "_is_released", "_is_spared", "address")
 
-    def __init__(self, guard: Guard, address: str, forget: Callable[[Connection], None]) -> None:
+    def __init__(
+        self, guard: Guard, address: str, is_spared: Callable[[str], bool], forget: Callable[[Connection], None]
+    ) -> None:
         self._guard = guard
-        self._address = address
+        self._is_spared = is_spared
         self._forget = forget
         self._is_released = False
+        self.address = address
 
     def connection_closed(self, connection: Connection) -> None:
         self._forget(connection)
         self.release()
 
-    def move(self, address: str, *, local: bool) -> Reply | None:
-        """Count another address in place of the first; or the reply that refuses it, and nothing is counted."""
-        self._guard.release(self._address)
-        refusal = self._guard.admit(address, local=local)
-        self._address = address
+    def move(self, address: str) -> Refusal | None:
+        """Count another address in place of the first; or why it is refused, and nothing is counted."""
+        if not self._is_released:
+            self._guard.release(self.address)
+        now = asyncio.get_running_loop().time()
+        refusal = self._guard.admit(address, now=now, spared=self._is_spared(address))
+        self.address = address
         self._is_released = refusal is not None
         return refusal
 
     def release(self) -> None:
         if not self._is_released:
             self._is_released = True
-            self._guard.release(self._address)
+            self._guard.release(self.address)
+
+
+class _Silent(ProxyError):
+    """A connection that ended without an octet: somebody looked whether we are there."""
 
 
 async def _read_proxy_header(sock: socket.socket) -> tuple[ProxyHeader, bytes]:
-    loop, parser = asyncio.get_running_loop(), ProxyParser()
-    while octets := await loop.sock_recv(sock, 4096):
-        if (found := parser.feed(octets)) is not None:
-            return found
-    raise ProxyError("the connection ended in the PROXY header")
+    loop, parser, was_heard = asyncio.get_running_loop(), ProxyParser(), False
+    try:
+        while octets := await loop.sock_recv(sock, 4096):
+            if (found := parser.feed(octets)) is not None:
+                return found
+            was_heard = True
+    except ConnectionError as error:
+        if was_heard:
+            raise
+        raise _Silent("the connection broke") from error
+    raise (ProxyError if was_heard else _Silent)("the connection ended in the PROXY header")
 
 
 def _served(mechanisms: Sequence[ServerMechanism], session: Callable[[], Session]) -> tuple[ServerMechanism, ...]:
@@ -450,8 +521,23 @@ def host_name() -> str:
     return name if name.isascii() and " " not in name else "localhost"
 
 
+T = TypeVar("T")
+
+
+def _given(value: T | None, usual: T) -> T:
+    return usual if value is None else value
+
+
+def _address_of(name: SocketName) -> str:
+    return str(name[0]) if isinstance(name, tuple) else "unix"
+
+
+def _write_log(level: int, text: str, *args: object, error: BaseException | None = None) -> None:
+    _log.log(level, text, *args, exc_info=error)
+
+
 def _refuse(sock: socket.socket, plan: Listener, refusal: Reply) -> None:
-    """Say no and close, without waiting for anybody."""
+    """Say no and close, without waiting for anybody: a new socket's buffer has room for a line."""
     with sock, contextlib.suppress(OSError):
         if not plan.implicit_tls:
             sock.setblocking(False)

@@ -30,7 +30,9 @@ from smtpx.wire.syntax import escape
 __all__ = ["Files", "Maildir", "MaildirSession"]
 
 _log = logging.getLogger("smtpx.server.maildir")
-_SPOOL_MEMORY = 262_144  # a smaller message is written in one go, in one visit to a thread
+_SPOOL_MEMORY = 256 * 1024  # a smaller message is written in one go, in one visit to a thread
+_SPOOL_TOTAL_MEMORY = 64 * 1024 * 1024
+_SPOOL_TOTAL_DISK = 1024 * 1024 * 1024
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMLINK})
 _STORE_FAILED = make(451, "4.3.0", "can't store messages just now")
 
@@ -80,17 +82,32 @@ class Maildir:
     Args:
         path: made if it is missing.
         min_free_bytes: below this, messages are refused with 452 at MAIL already.
+        spool_memory_bytes: of one message, before it is written to its file.
+        spool_total_memory_bytes: of all messages under way; above it each piece is written as it comes.
+        spool_total_disk_bytes: of all messages under way; above it, 452 at MAIL.
 
     Raises:
         OSError: if it can't be made or written to.
     """
 
     def __init__(
-        self, path: str | Path, *, min_free_bytes: int = 100 * 1024 * 1024, files: Files | None = None
+        self,
+        path: str | Path,
+        *,
+        min_free_bytes: int = 100 * 1024 * 1024,
+        spool_memory_bytes: int = _SPOOL_MEMORY,
+        spool_total_memory_bytes: int = _SPOOL_TOTAL_MEMORY,
+        spool_total_disk_bytes: int = _SPOOL_TOTAL_DISK,
+        files: Files | None = None,
     ) -> None:
         self.path = Path(path)
         self.files = files or Files()
         self.min_free_bytes = min_free_bytes
+        self.spool_memory_bytes = spool_memory_bytes
+        self.spool_total_memory_bytes = spool_total_memory_bytes
+        self.spool_total_disk_bytes = spool_total_disk_bytes
+        self.spooled_memory_bytes = 0
+        self.spooled_disk_bytes = 0
         self.is_healthy = True
         for name in ("tmp", "new", "cur"):
             (self.path / name).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -103,6 +120,9 @@ class Maildir:
 
     def has_room(self) -> bool:
         """Whether there is room enough to take another message."""
+        if self.spooled_disk_bytes >= self.spool_total_disk_bytes:
+            _log.warning("messages under way fill spool_total_disk_bytes (%d)", self.spool_total_disk_bytes)
+            return False
         try:
             return self.files.free_bytes(self.tmp) >= self.min_free_bytes
         except OSError:
@@ -127,6 +147,36 @@ class Maildir:
             finally:
                 probe.discard()
         return self.is_healthy
+
+
+class _Spooled:
+    """What one message under way takes, counted in its Maildir until it is left."""
+
+    def __init__(self, maildir: Maildir) -> None:
+        self._maildir = maildir
+        self.memory = 0
+        self.disk = 0
+
+    def keep(self, octets: int) -> bool:
+        """So many more are in memory; False when that is too much."""
+        maildir = self._maildir
+        self.memory += octets
+        maildir.spooled_memory_bytes += octets
+        is_crowded = maildir.spooled_memory_bytes >= maildir.spool_total_memory_bytes
+        return self.memory < maildir.spool_memory_bytes and not is_crowded
+
+    def written(self) -> None:
+        """What was in memory is in a file."""
+        self._maildir.spooled_disk_bytes += self.memory
+        self._maildir.spooled_memory_bytes -= self.memory
+        self.disk, self.memory = self.disk + self.memory, 0
+
+    def __enter__(self) -> "_Spooled":
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._maildir.spooled_memory_bytes -= self.memory
+        self._maildir.spooled_disk_bytes -= self.disk
 
 
 class GivenUp(Exception):
@@ -259,23 +309,23 @@ class MaildirSession(Session):
         """Store; 250 only for what is on disk."""
         message = self._maildir.new_message()
         try:
-            pieces = await self._spool(message, body)
-            await _store(message, pieces)
+            with _Spooled(self._maildir) as spooled:
+                pieces = await self._spool(message, body, spooled)
+                await _store(message, pieces)
         except OSError as error:
             raise self._refusal(error) from error
         return ok(f"queued as {message.name}")
 
-    async def _spool(self, message: NewMessage, body: Body) -> list[bytes]:
+    async def _spool(self, message: NewMessage, body: Body, spooled: _Spooled) -> list[bytes]:
         """Read the body, and write what is too much for memory; gives the rest."""
         pieces = [self._trace(message.name)]
-        size = 0
         try:
             async for piece in body:
                 pieces.append(piece)
-                size += len(piece)
-                if size >= _SPOOL_MEMORY:
-                    data, pieces, size = b"".join(pieces), [], 0
+                if not spooled.keep(len(piece)):
+                    data, pieces = b"".join(pieces), []
                     await asyncio.to_thread(message.write, data)
+                    spooled.written()
         except asyncio.CancelledError:
             # Not waited for: a thread may hang in the disk, and we may be cancelled for just that.
             asyncio.get_running_loop().run_in_executor(None, message.discard)

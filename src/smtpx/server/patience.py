@@ -22,6 +22,9 @@ class Due(Enum):
     CLOSE = "close"  # the peer closes its side
 
 
+_FIELDS = {Due.AUTH: "auth_step", Due.TLS: "tls_handshake", Due.FINAL: "final"}
+
+
 class Alarm:
     """One timer, moved along lazily: setting it anew costs an assignment.
 
@@ -69,15 +72,25 @@ class Alarm:
 class Patience(Alarm):
     """One connection's alarm, set by what its deadlines say.
 
+    No command is waited for beyond `session_seconds` from the beginning.
+
     Content has a budget: time takes from it, octets add to it (the rule Postfix documents), so whoever sends faster
     than `min_data_rate` never expires. Only the time in which content is waited for counts.
     """
 
-    __slots__ = ("_auth_until", "_budget", "_budget_at", "_deadlines")
+    __slots__ = ("_auth_until", "_began_at", "_budget", "_budget_at", "_deadlines", "_session_seconds")
 
-    def __init__(self, deadlines: Deadlines, loop: asyncio.AbstractEventLoop, on_expiry: Callable[[Due], None]) -> None:
+    def __init__(
+        self,
+        deadlines: Deadlines,
+        loop: asyncio.AbstractEventLoop,
+        on_expiry: Callable[[Due], None],
+        session_seconds: float | None = None,
+    ) -> None:
         super().__init__(loop, on_expiry)
         self._deadlines = deadlines
+        self._session_seconds = session_seconds
+        self._began_at = loop.time()
         self._auth_until: float | None = None
         self._budget = 0.0
         self._budget_at = 0.0
@@ -85,7 +98,31 @@ class Patience(Alarm):
     def await_command(self, *, delay: float = 0.0) -> None:
         """A whole command line must come; `delay` seconds later than usual."""
         self._auth_until = None
-        self.set(Due.COMMAND, self._deadlines.command + delay)
+        seconds = self._deadlines.command + delay
+        if self._session_seconds is not None:
+            seconds = min(seconds, self._began_at + self._session_seconds - self._loop.time())
+        self.set(Due.COMMAND, seconds)
+
+    @property
+    def session_is_over(self) -> bool:
+        """Whether the whole session has taken as long as it may."""
+        return self._session_seconds is not None and self._loop.time() >= self._began_at + self._session_seconds
+
+    def follow(self, deadlines: Deadlines, session_seconds: float | None) -> None:
+        """Other deadlines from now on. What is waited for already has no longer than these would give it now."""
+        self._deadlines, self._session_seconds = deadlines, session_seconds
+        due, left = self.due, self._at - self._loop.time()
+        if due is Due.COMMAND:
+            self.await_command()
+        elif due is Due.CONTENT:
+            self._budget = min(left, deadlines.data)
+            self.await_content()
+        elif due is Due.AUTH or due is Due.TLS or due is Due.FINAL:
+            if self._auth_until is not None:
+                self._auth_until = min(self._auth_until, self._loop.time() + deadlines.auth_exchange)
+            self.set(due, getattr(deadlines, _FIELDS[due]))
+        if due is not None and self._at - self._loop.time() > left:
+            self.set(due, left)
 
     def await_auth(self) -> None:
         """The next line of an AUTH exchange must come, and with it the exchange's end must be in reach."""

@@ -139,7 +139,7 @@ def _parse_any_path(text: str, recipient: bool, brackets: bool, max_local: int) 
 
 def _checked(local_part: str, domain: str, max_local: int) -> Mailbox:
     if _bytes(local_part) > max_local:
-        raise WireError(Fault.ADDRESS, f"a local part of more than {max_local} octets")
+        raise WireError(Fault.ADDRESS, f"a local part of more than {max_local} octets", "max_local_part_bytes")
     if domain.startswith("["):
         _check_literal(domain[1:-1])
         return Mailbox(local_part, domain)

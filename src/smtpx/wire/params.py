@@ -89,7 +89,7 @@ def parse_params(text: str, known: Mapping[str, Param[Any]], *, max_params: int 
     values: dict[Param[Any], Any] = {}
     words = [word for word in text.split(" ") if word]  # not split(): U+3000 is no separator
     if len(words) > max_params:
-        raise WireError(Fault.ARGUMENT, f"more than {max_params} parameters")
+        raise WireError(Fault.ARGUMENT, f"more than {max_params} parameters", "max_esmtp_params")
     for word in words:
         keyword, equals, value = word.partition("=")
         if _KEYWORD.fullmatch(keyword) is None or (value and _VALUE.fullmatch(value) is None):

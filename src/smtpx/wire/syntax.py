@@ -34,12 +34,14 @@ class WireError(ValueError):
     """Octets or values that the grammar of SMTP does not allow.
 
     `fault` says what kind, `detail` says it to a person. Never holds more than an escaped, cut piece of the input.
+    `limit` names the limit that it is beyond, where that can be set.
     """
 
-    def __init__(self, fault: Fault, detail: str) -> None:
-        super().__init__(fault, detail)
+    def __init__(self, fault: Fault, detail: str, limit: str = "") -> None:
+        super().__init__(fault, detail, limit)
         self.fault = fault
         self.detail = detail
+        self.limit = limit
 
     def __str__(self) -> str:
         return self.detail
