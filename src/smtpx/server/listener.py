@@ -28,11 +28,13 @@ from smtpx.protocol.settings import ServerSettings
 from smtpx.sasl import LOGIN, PLAIN, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ServerMechanism
 from smtpx.server.connection import Connection
 from smtpx.server.guard import Guard
-from smtpx.server.observer import ServerObserver
+from smtpx.server.health import MAX_STUCK, Health
+from smtpx.server.observer import ServerObserver, shielded
 from smtpx.server.peer import SocketName
 from smtpx.server.proxy_header import DEFAULT_TRUSTED, ProxyError, ProxyHeader, ProxyParser, is_trusted
 from smtpx.server.session import Session
 from smtpx.server.settings import Deadlines, ShellSettings
+from smtpx.server.transcript import Trace
 from smtpx.wire.reply import Reply
 
 if TYPE_CHECKING:
@@ -93,6 +95,7 @@ class Server:
         greeting_delay: seconds of silence before the greeting, in which honest clients don't talk.
         bare_newline, nul, sync_check, syntax, source_routes: see `ServerSettings`.
         observer: told of what happens on all connections.
+        trace: called with a connection's id, "C" or "S" and a line, AUTH masked, content as its size.
 
     Raises:
         ConfigurationError: for settings that contradict each other.
@@ -129,6 +132,7 @@ class Server:
         source_routes: Literal["ignore", "reject"] = "ignore",
         banner: str = "ready",
         observer: ServerObserver | None = None,
+        trace: Trace | None = None,
     ) -> None:
         default = Listener(
             host=host, port=port, unix=unix, tls=tls, implicit_tls=implicit_tls, proxy_protocol=proxy_protocol
@@ -156,7 +160,8 @@ class Server:
             ),
             deadlines=deadlines if timeout is None else deadlines.capped(timeout),
             greeting_delay_seconds=greeting_delay,
-            observer=observer,
+            observer=shielded(observer),
+            trace=trace,
             alpn=_MAIL_PROTOCOLS if alpn == "require" else None,
         )
         self._check()
@@ -252,14 +257,16 @@ class Server:
         return replace(self._shell, protocol=replace(self._shell.protocol, starttls=starttls))
 
     def _take(self, settings: ShellSettings, plan: Listener, sock: socket.socket, name: SocketName) -> None:
-        address = str(name[0]) if isinstance(name, tuple) else "unix"
+        address = _address(name)
         if plan.proxy_protocol and not is_trusted(address, self._proxy_trusted):
             _log.info("refused %s: not trusted to speak for others", endpoint_text(name))
+            self._tell_refused(address, "not trusted to speak for others")
             sock.close()
             return
         refusal = self._guard.admit(address, local=plan.proxy_protocol or is_local_peer(name))
         if refusal is not None:
             _log.info("refused %s: %s", endpoint_text(name), refusal)
+            self._tell_refused(address, refusal.text)
             _refuse(sock, plan, refusal)
             return
         sock.setblocking(False)
@@ -278,6 +285,7 @@ class Server:
                 header, early = await _read_proxy_header(sock)
         except (ProxyError, TimeoutError, OSError) as error:
             _log.info("closed %s: %s", endpoint_text(name), str(error) or "no PROXY header in time")
+            self._tell_refused(_address(name), "no good PROXY header")
             sock.close()
             admission.release()
             return
@@ -290,6 +298,7 @@ class Server:
             refusal = admission.move(name[0], local=is_local_peer(name))
             if refusal is not None:
                 _log.info("refused %s: %s", endpoint_text(name), refusal)
+                self._tell_refused(name[0], refusal.text)
                 _refuse(sock, plan, refusal)
                 return
         await self._attach(settings, plan, sock, admission, name, early)
@@ -322,17 +331,34 @@ class Server:
             _, connection = await asyncio.get_running_loop().connect_accepted_socket(make, sock)
         except Exception:  # the session could not be made
             _log.exception("can't serve a connection")
+            self._tell_refused(_address(name), _CANNOT_SERVE.text)
             _refuse(sock, plan, _CANNOT_SERVE)
             admission.release()
             return
         if not self._listening:  # accepted just before it was over
             connection.drain()
 
+    def _tell_refused(self, address: str, reason: str) -> None:
+        if self._shell.observer is not None:
+            self._shell.observer.connection_refused(address, reason)
+
     def forget(self, connection: Connection) -> None:
         """A connection is over."""
         self._connections.discard(connection)
         if not self._connections:
             self._empty.set()
+
+    # How it is -------------------------------------------------------------------------------------------------------
+
+    def health(self) -> Health:
+        """Whether it serves, and what hinders it. Ask in the loop; from another thread: `ServerThread.health`."""
+        stuck = sum(connection.is_stuck for connection in self._connections)
+        problems: list[str] = []
+        if not self._listening or self._failure is not None:
+            problems.append("not listening")
+        if stuck > MAX_STUCK:
+            problems.append(f"{stuck} methods of sessions ignore that they were cancelled")
+        return Health(is_live=True, connections=len(self._connections), stuck=stuck, problems=tuple(problems))
 
     # Ending ----------------------------------------------------------------------------------------------------------
 
@@ -448,6 +474,10 @@ def host_name() -> str:
     """The host's name, as far as it can stand in a greeting."""
     name = socket.gethostname()
     return name if name.isascii() and " " not in name else "localhost"
+
+
+def _address(name: SocketName) -> str:
+    return str(name[0]) if isinstance(name, tuple) else "unix"
 
 
 def _refuse(sock: socket.socket, plan: Listener, refusal: Reply) -> None:

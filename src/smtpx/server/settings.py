@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from smtpx.protocol.settings import ServerSettings
 from smtpx.server.observer import ServerObserver
+from smtpx.server.transcript import Trace
 
 __all__ = ["Deadlines", "ShellSettings"]
 
@@ -41,4 +42,5 @@ class ShellSettings:
     deadlines: Deadlines = field(default_factory=Deadlines)
     greeting_delay_seconds: float = 0.0
     observer: ServerObserver | None = None
+    trace: Trace | None = None
     alpn: frozenset[bytes] | None = None  # what clients that use ALPN must ask for; None: anything
