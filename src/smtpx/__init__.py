@@ -12,6 +12,7 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "smtpx.client.aio": ("AsyncClient", "AsyncConnection"),
     "smtpx.client.sync": ("Client", "Connection", "send"),
+    "smtpx.client.observer": ("ClientObserver",),
     "smtpx.client.settings": ("ClientSettings", "Limits"),
     "smtpx.errors": (
         "AuthenticationError",
@@ -43,6 +44,7 @@ _HOMES = {
     "smtpx.sasl.external": ("Certificate",),
     "smtpx.sasl.oauth": ("BearerToken",),
     "smtpx.server.listener": ("Listener", "Server"),
+    "smtpx.server.observer": ("ServerObserver",),
     "smtpx.server.run": ("ServerThread", "serve"),
     "smtpx.server.session": ("Reject", "Session", "ok", "reply"),
     "smtpx.wire.address": ("NULL_SENDER", "Mailbox"),
@@ -52,6 +54,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 if TYPE_CHECKING:
     from smtpx.client.aio import AsyncClient, AsyncConnection
+    from smtpx.client.observer import ClientObserver
     from smtpx.client.settings import ClientSettings, Limits
     from smtpx.client.sync import Client, Connection, send
     from smtpx.errors import (
@@ -84,6 +87,7 @@ if TYPE_CHECKING:
     from smtpx.sasl.external import Certificate
     from smtpx.sasl.oauth import BearerToken
     from smtpx.server.listener import Listener, Server
+    from smtpx.server.observer import ServerObserver
     from smtpx.server.run import ServerThread, serve
     from smtpx.server.session import Reject, Session, ok, reply
     from smtpx.wire.address import NULL_SENDER, Mailbox
@@ -101,6 +105,7 @@ __all__ = [
     "BearerToken",
     "Certificate",
     "Client",
+    "ClientObserver",
     "ClientSettings",
     "ConfigurationError",
     "ConnectError",
@@ -127,6 +132,7 @@ __all__ = [
     "SendResult",
     "Server",
     "ServerLimits",
+    "ServerObserver",
     "ServerThread",
     "Session",
     "TLSError",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from smtpx.client.conversation import Conversation, check_idle, may_fall_back
 from smtpx.client.mail import Mail, Source
 from smtpx.client.settings import ClientSettings
+from smtpx.client.watch import Watch, watch_for
 from smtpx.errors import SMTPXError, TransportError
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.session import Security
@@ -38,27 +39,44 @@ class Link:
     def open(cls, settings: ClientSettings) -> "Link":
         """Connect, and come to READY; see `Connection.open`."""
         deadline = Deadline(settings.timeout)
-        link = cls._attempt(settings, deadline)
+        link = cls._watched_attempt(settings, deadline)
         if link is None:  # RFC 7435: opportunistic TLS is better than none, but none is better than no mail
-            link = cls._attempt(replace(settings, security=Security.NONE), deadline)
+            link = cls._watched_attempt(replace(settings, security=Security.NONE), deadline)
         assert link is not None  # noqa: S101 - with Security.NONE there is nothing to fall back to
         return link
 
     @classmethod
-    def _attempt(cls, settings: ClientSettings, deadline: Deadline) -> "Link | None":
+    def _watched_attempt(cls, settings: ClientSettings, deadline: Deadline) -> "Link | None":
+        watch = watch_for(settings)
+        try:
+            link = cls._attempt(settings, deadline, watch)
+        except BaseException as error:
+            if watch is not None:
+                watch.failed(error)
+            raise
+        if watch is not None:
+            watch.is_open = True
+        return link
+
+    @classmethod
+    def _attempt(cls, settings: ClientSettings, deadline: Deadline, watch: Watch | None) -> "Link | None":
         """None: the handshake broke, and another connection may do without."""
         stream = _connected(settings, deadline.limit(settings.timeouts.connect))
+        if watch is not None:
+            watch.connected(stream.peer)
         try:
             tls = None
             if settings.security is Security.IMPLICIT:
                 tls = _implicit_tls(stream, deadline.limit(settings.timeouts.tls))
-            link = cls(Conversation(settings, stream.local, stream.peer, tls), stream)
+            link = cls(Conversation(settings, stream.local, stream.peer, tls, watch), stream)
             try:
                 link.run(link.conversation.start(), deadline=deadline)
             except SMTPXError as error:
                 link.quit()
                 if not may_fall_back(settings, error, local=link.conversation.is_local):
                     raise
+                if watch is not None:
+                    watch.failed(error)
                 return None
         except BaseException:
             stream.close()

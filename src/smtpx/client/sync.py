@@ -13,6 +13,7 @@ from smtpx.client.link import Link
 from smtpx.client.mail import Mail, Source, envelope
 from smtpx.client.pool_policy import Decision, PoolPolicy, after_error
 from smtpx.client.settings import ClientOptions, ClientSettings, settings_for
+from smtpx.client.watch import watched
 from smtpx.client.wishes import MailWishes, RcptWishes, Wishes
 from smtpx.errors import LocalProtocolError, SMTPXError
 from smtpx.flows.outcome import SendResult
@@ -37,11 +38,15 @@ class Connection:
     """One connection to a server, step by step. Not to be shared between threads: `Client` is.
 
     Made by `open`; closed by `quit` or at the end of a `with` block.
+
+    Attributes:
+        settings: what it was opened with.
     """
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._conversation = link.conversation
+        self.settings = link.conversation.settings
 
     @classmethod
     def open(cls, url: str | ClientSettings, **options: Unpack[ClientOptions]) -> "Connection":
@@ -78,6 +83,7 @@ class Connection:
         """Whether commands can be sent."""
         return self._link.is_open
 
+    @watched
     def send(
         self,
         message: "MessageSource",
@@ -267,6 +273,7 @@ class Client:
         self._change = threading.Condition()
         self.is_closed = False
 
+    @watched
     def send(
         self,
         message: "MessageSource",
