@@ -92,6 +92,7 @@ def test_a_bad_certificate_will_not_be_better_soon() -> None:
     assert error.is_certificate
     assert not error.is_temporary
     assert not TLSError("broken handshake").is_certificate
+    assert (error.reason, TLSError("x").reason, TLSError("x", reason="eof").reason) == ("certificate", "other", "eof")
 
 
 @each_class
@@ -116,7 +117,7 @@ def test_copied_with_its_attributes(make: Callable[[], SMTPXError]) -> None:
 def test_h055_d45_holds_nothing_but_what_is_named(make: Callable[[], SMTPXError]) -> None:
     """No room for credentials: what a class keeps is listed in its docstring."""
     named = {"message", "stage", "keyword", "reply", "command", "recipient", "refusals", "mechanism"}
-    assert set(vars(make())) <= named | {"is_temporary", "is_certificate", "was_challenged"}
+    assert set(vars(make())) <= named | {"is_temporary", "is_certificate", "was_challenged", "reason"}
 
 
 def test_h055_sasl_error_as_a_cause_leaves_no_secret_behind() -> None:

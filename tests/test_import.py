@@ -10,7 +10,7 @@ import pytest
 import smtpx
 
 HEAVY = ("asyncio", "ssl", "email", "click", "rich", "socket", "http")
-EXTRAS = ("click", "rich", "cryptography", "uvloop")
+EXTRAS = ("click", "rich", "cryptography", "uvloop", "opentelemetry")
 BLOCK = f"import sys; sys.modules.update(dict.fromkeys({EXTRAS!r})); "
 
 FIRST = """

@@ -13,6 +13,7 @@ _HOMES = {
     "smtpx.client.aio": ("AsyncClient", "AsyncConnection"),
     "smtpx.client.bulk": ("Outgoing", "SendOutcome"),
     "smtpx.client.sync": ("Client", "Connection", "send"),
+    "smtpx.client.observer": ("ClientObserver",),
     "smtpx.client.settings": ("ClientSettings", "Limits"),
     "smtpx.errors": (
         "AuthenticationError",
@@ -45,6 +46,7 @@ _HOMES = {
     "smtpx.sasl.oauth": ("BearerToken",),
     "smtpx.server.listener": ("Listener", "Server"),
     "smtpx.server.profiles": ("PROFILES", "Profile"),
+    "smtpx.server.observer": ("ServerObserver",),
     "smtpx.server.run": ("ServerThread", "serve"),
     "smtpx.server.session": ("Reject", "Session", "ok", "reply"),
     "smtpx.server.settings": ("Deadlines",),
@@ -56,6 +58,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 if TYPE_CHECKING:
     from smtpx.client.aio import AsyncClient, AsyncConnection
     from smtpx.client.bulk import Outgoing, SendOutcome
+    from smtpx.client.observer import ClientObserver
     from smtpx.client.settings import ClientSettings, Limits
     from smtpx.client.sync import Client, Connection, send
     from smtpx.errors import (
@@ -88,6 +91,7 @@ if TYPE_CHECKING:
     from smtpx.sasl.external import Certificate
     from smtpx.sasl.oauth import BearerToken
     from smtpx.server.listener import Listener, Server
+    from smtpx.server.observer import ServerObserver
     from smtpx.server.profiles import PROFILES, Profile
     from smtpx.server.run import ServerThread, serve
     from smtpx.server.session import Reject, Session, ok, reply
@@ -108,6 +112,7 @@ __all__ = [
     "BearerToken",
     "Certificate",
     "Client",
+    "ClientObserver",
     "ClientSettings",
     "ConfigurationError",
     "ConnectError",
@@ -139,6 +144,7 @@ __all__ = [
     "SendResult",
     "Server",
     "ServerLimits",
+    "ServerObserver",
     "ServerThread",
     "Session",
     "TLSError",

@@ -157,11 +157,18 @@ class ConnectError(TransportError):
 
 
 class TLSError(TransportError):
-    """TLS could not be established. `is_certificate`: the certificate is not good, and won't be better soon."""
+    """TLS could not be established. `is_certificate`: the certificate is not good, and won't be better soon.
 
-    def __init__(self, message: str, *, is_certificate: bool = False, stage: str | None = None) -> None:
+    `reason` is why, in a word: "certificate", "version" (none in common), "alert" (the peer gave up), "not_tls" (it
+    speaks something else), "eof" (it closed), "alpn", or "other".
+    """
+
+    def __init__(
+        self, message: str, *, is_certificate: bool = False, stage: str | None = None, reason: str | None = None
+    ) -> None:
         super().__init__(message, stage=stage)
         self.is_certificate = is_certificate
+        self.reason = reason or ("certificate" if is_certificate else "other")
         self.is_temporary = not is_certificate
 
 

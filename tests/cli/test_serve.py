@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import signal
 import smtplib
 import socket
@@ -511,3 +512,46 @@ def test_64_extensions_that_make_no_sense(names: str, capfd: pytest.CaptureFixtu
     outcome = run(capfd, "serve", "--extensions", names)
     assert outcome.status == 64
     assert "--extensions" in outcome.err
+
+
+# Transcripts --------------------------------------------------------------------------------------------------------
+
+
+def test_trace_writes_the_dialogue_without_secrets_and_content(tmp_path: Path) -> None:
+    options = ("--trace", "--discard", "--auth-user", "user:secret", "--allow-insecure-auth")
+    with serving(tmp_path, *options, "--hostname", "mx.example.org") as server:
+        with Client(server.port) as client:
+            client.say("EHLO x")
+            client.say("AUTH PLAIN AHVzZXIAc2VjcmV0")
+            client.say("NOOP \x07bell")
+            for line in (*ENVELOPE, "DATA", "Subject: hidden\r\n\r\nhidden\r\n."):
+                client.say(line)
+        outcome = server.stop()
+    traced = [line.partition("] ")[2] for line in outcome.err.splitlines() if re.match(r"\[[0-9a-f]{8}\] [CS]: ", line)]
+    assert traced[0] == "S: 220 mx.example.org ESMTP ready"
+    assert traced[1] == "C: EHLO x"
+    assert "C: AUTH PLAIN ****" in traced
+    assert "C: NOOP \\x07bell" in traced
+    assert traced[-6:] == [
+        "C: RCPT TO:<b@example.net>",
+        "S: 250 2.1.5 recipient ok",
+        "C: DATA",
+        "S: 354 send the message, end it with a line that holds only a dot",
+        "C: <27 octets>",
+        "S: 250 2.0.0 message accepted",
+    ]
+    assert "hidden" not in outcome.err
+    assert "AHV" not in outcome.err
+
+
+def test_the_transaction_joins_reply_log_and_file(tmp_path: Path) -> None:
+    with serving(tmp_path, "--log-format", "json") as server:
+        reply = deliver(server)
+        (stored,) = server.messages
+        outcome = server.stop()
+    match = re.search(r"\(([0-9a-f]{8})\.1\)$", reply.strip())
+    assert match is not None, reply
+    records = [json.loads(line) for line in outcome.err.splitlines()]
+    (record,) = [record for record in records if "message from" in record["message"]]
+    assert (record["connection"], record["transaction"]) == (match[1], f"{match[1]}.1")
+    assert f"({match[1]}.1)".encode() in stored.split(b"Subject:")[0]

@@ -157,3 +157,52 @@ def test_h046_session_tickets_can_be_switched_off(files: Files, version: ssl.TLS
     assert client.receive(server.output()) == b"220 ready\r\n"
     session = client._object.session
     assert (session is not None and session.has_ticket) is tickets
+
+
+# Why handshakes fail -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("octets", "reason"),
+    [
+        (b"EHLO client.example\r\n", "not_tls"),
+        (b"GET / HTTP/1.1\r\n\r\n", "not_tls"),
+        (b"CONNECT x HTTP/1.1\r\n\r\n", "not_tls"),
+        (b"", "eof"),
+        (b"\x16\x03\x01\xff\xff" + b"x" * 50, "other"),
+    ],
+)
+def test_what_is_no_handshake(files: Files, octets: bytes, reason: str) -> None:
+    server = TLSLayer(server_tls(files[1], files[2]), server_side=True)
+    server.start()
+    with pytest.raises(TLSError) as caught:
+        server.receive(octets)
+    assert caught.value.reason == reason
+
+
+def test_no_version_in_common(files: Files) -> None:
+    context = client_context(ca_file=files[0])
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    newer = server_tls(files[1], files[2])
+    newer.minimum_version = ssl.TLSVersion.TLSv1_3
+    client, server = TLSLayer(context, server_hostname="mail.example.org"), TLSLayer(newer, server_side=True)
+    client.start()
+    server.start()
+    with pytest.raises(TLSError) as ours:
+        server.receive(client.output())
+    with pytest.raises(TLSError) as theirs:
+        client.receive(server.output())
+    assert ours.value.reason == theirs.value.reason == "version"
+
+
+def test_a_client_that_does_not_trust_us_says_so(files: Files) -> None:
+    client = TLSLayer(client_context(), server_hostname="mail.example.org")
+    server = TLSLayer(server_tls(files[1], files[2]), server_side=True)
+    client.start()
+    server.start()
+    with pytest.raises(TLSError) as theirs:
+        pump(client, server)
+    assert theirs.value.reason == "certificate"
+    with pytest.raises(TLSError) as ours:
+        server.receive(client.output())
+    assert ours.value.reason == "alert"

@@ -64,7 +64,7 @@ class Core:
         limits = ServerLimits(body_ahead_bytes=10)
         self.settings = SimpleNamespace(limits=limits, dialect=dialect)
         self.is_asking = True
-        self.awaits_handshake = False
+        self.awaits_handshake = self.in_transaction = False
         self.sender = NULL_SENDER
         self.recipients = [TO]
         self.answers: list[tuple[Any, ...]] = []
@@ -88,7 +88,7 @@ class Rig:
         self.done: list[str] = []
         self.lines: list[str] = []
         self.has_peer = True
-        self.peer = SimpleNamespace(address="192.0.2.1")
+        self.peer = SimpleNamespace(address="192.0.2.1", id="id", transaction_id=None)
         self.patience = SimpleNamespace(
             await_handler=lambda **delay: self.done.append("await handler"),
             await_verdict=lambda: self.done.append("await verdict"),

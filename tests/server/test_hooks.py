@@ -168,3 +168,17 @@ async def test_verdicts() -> None:
     (odd,) = rig.hooks.verdicts_of(Outcome({a: "yes"}, None), [a])
     assert odd is not None
     assert odd.code == 451
+
+
+async def test_whether_it_was_told_to_end_is_known_until_the_next_call() -> None:
+    rig = Rig(Naming())
+    ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    assert rig.hooks.start("command", ("XTAG", None), ended.set_result) is None
+    assert not rig.hooks.is_cancelled
+    rig.hooks.cancel(replies.HANDLER_TIMED_OUT)
+    assert rig.hooks.is_cancelled
+    await ended
+    assert rig.hooks.is_cancelled
+    rig.hooks.start("mail", ("a", "b"), lambda outcome: None)
+    assert not rig.hooks.is_cancelled
+    rig.hooks.stop()

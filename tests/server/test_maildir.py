@@ -103,6 +103,13 @@ async def send(client: RawClient, body: str, *, chunked: bool = False) -> str:
     return (await client.say(f"{body}.\r\n"))[0]
 
 
+def transaction_in(text: str, name: str) -> bytes:
+    """The transaction's id in a reply, as a pattern."""
+    match = re.fullmatch(rf"queued as {re.escape(name)} \(([0-9a-f]{{8}}\.1)\)", text)
+    assert match is not None, text
+    return re.escape(match[1].encode())
+
+
 # What is in a file ---------------------------------------------------------------------------------------------------
 
 
@@ -115,7 +122,7 @@ async def test_a_file_as_others_can_read_it(tmp_path: Path) -> None:
         await client.send("Subject: x\r\n\r\n..dot\r\n.\r\n")
         answer = await client.reply()
     (path,) = files_in(maildir, "new")
-    assert answer.text == f"queued as {path.name}"
+    transaction = transaction_in(answer.text, path.name)
     assert path.stat().st_mode & 0o777 == 0o600
     assert files_in(maildir, "tmp") == []
     assert re.fullmatch(
@@ -124,7 +131,7 @@ async def test_a_file_as_others_can_read_it(tmp_path: Path) -> None:
         rb"Delivered-To: c@server\.example\r\n"
         rb"Received: from client\.example \(\[127\.0\.0\.1\]\)\r\n"
         rb"\tby server\.example \(smtpx\) with ESMTP\r\n"
-        rb"\tid [0-9]+\.M[0-9]+P[0-9]+Q1R[0-9a-f]{8};\r\n"
+        rb"\tid [0-9]+\.M[0-9]+P[0-9]+Q1R[0-9a-f]{8} \(" + transaction + rb"\);\r\n"
         rb"\t(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} \+0000\r\n"
         rb"Subject: x\r\n\r\n\.dot\r\n",
         path.read_bytes(),

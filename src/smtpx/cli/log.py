@@ -12,7 +12,7 @@ from smtpx.wire.syntax import escape
 __all__ = ["start_logging"]
 
 _MAX_LINE = 8192
-_EXTRA = ("connection", "peer")
+_EXTRA = ("connection", "transaction", "peer", "server")
 _ExcInfo: TypeAlias = "tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]"
 
 

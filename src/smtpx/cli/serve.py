@@ -16,7 +16,7 @@ import click
 from click.core import ParameterSource
 
 from smtpx.cli.log import start_logging
-from smtpx.cli.output import say
+from smtpx.cli.output import note, say
 from smtpx.cli.self_signed import make_certificate
 from smtpx.errors import ConfigurationError
 from smtpx.extensions import STANDARD, by_name
@@ -34,12 +34,13 @@ from smtpx.server.session import Reject, Session
 from smtpx.server.users import Users
 from smtpx.wire.address import ascii_domain
 from smtpx.wire.reply import Reply
-from smtpx.wire.syntax import WireError
+from smtpx.wire.syntax import WireError, escape
 
 __all__ = ["serve"]
 
 _HOSTNAME = re.compile(r"[A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:]+\]")
 _log = logging.getLogger("smtpx.serve")
+_MAX_TRACED = 1500
 
 
 class _Discard(Session):
@@ -150,6 +151,9 @@ _positive = click.IntRange(min=1)
     "--log-format", type=click.Choice(["text", "json"]), default="text", help="Form of the log on standard error."
 )
 @click.option("--verbose", is_flag=True, help="Log connections too.")
+@click.option(
+    "--trace", is_flag=True, help="Write the dialogues to standard error: logins masked, messages as their size."
+)
 def serve(**options: Any) -> None:  # noqa: ANN401 - what click read; each option has a type of its own
     """Receive mail.
 
@@ -216,6 +220,7 @@ def _server(options: dict[str, Any]) -> Server:
             require_auth=options["require_auth"] or None,
             allow_insecure_auth=options["allow_insecure_auth"],
             bare_newline=options["bare_newline"],
+            trace=_trace if options["trace"] else None,
         )
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
@@ -231,6 +236,10 @@ def _limits(options: dict[str, Any]) -> ServerLimits:
     }
     limits = PROFILES[options["profile"]].limits
     return replace(limits, **{name: value for name, value in given.items() if value is not None})
+
+
+def _trace(connection: str, direction: str, line: str) -> None:
+    note(f"[{connection}] {direction}: {escape(line, max_chars=_MAX_TRACED)}")
 
 
 def _session(options: dict[str, Any]) -> Callable[[], Session]:

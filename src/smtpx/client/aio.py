@@ -12,6 +12,7 @@ from smtpx.client.bulk import SendManyOptions, SendOutcome
 from smtpx.client.mail import Mail, Source, envelope, whole
 from smtpx.client.pool_policy import PoolPolicy, after_error
 from smtpx.client.settings import ClientOptions, ClientSettings, settings_for
+from smtpx.client.watch import async_watched
 from smtpx.client.wishes import MailWishes, RcptWishes, Wishes, is_binary
 from smtpx.errors import LocalProtocolError, SMTPXError
 from smtpx.flows.outcome import SendResult
@@ -37,11 +38,15 @@ class AsyncConnection:
     """One connection to a server, step by step. Not to be shared between tasks: `AsyncClient` is.
 
     Made by `open`; closed by `quit` or at the end of a `with` block.
+
+    Attributes:
+        settings: what it was opened with.
     """
 
     def __init__(self, link: AsyncLink) -> None:
         self._link = link
         self._conversation = link.conversation
+        self.settings = link.conversation.settings
 
     @classmethod
     def open(cls, url: str | ClientSettings, **options: Unpack[ClientOptions]) -> "_Opening":
@@ -78,6 +83,7 @@ class AsyncConnection:
         """Whether commands can be sent."""
         return self._link.is_open
 
+    @async_watched
     async def send(
         self,
         message: "MessageSource",
@@ -319,6 +325,7 @@ class AsyncClient:
         self._crews: set[AsyncCrew] = set()
         self.is_closed = False
 
+    @async_watched
     async def send(
         self,
         message: "MessageSource",

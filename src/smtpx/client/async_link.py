@@ -9,6 +9,7 @@ from smtpx.client.bulk import Hold
 from smtpx.client.conversation import Conversation, check_idle, may_fall_back
 from smtpx.client.mail import Mail, Source, octets_of
 from smtpx.client.settings import ClientSettings
+from smtpx.client.watch import Watch, watch_for
 from smtpx.errors import SMTPXError, TransportError
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.session import Security
@@ -41,27 +42,44 @@ class AsyncLink:
     async def open(cls, settings: ClientSettings) -> "AsyncLink":
         """Connect, and come to READY; see `AsyncConnection.open`."""
         deadline = Deadline(settings.timeout)
-        link = await cls._attempt(settings, deadline)
+        link = await cls._watched_attempt(settings, deadline)
         if link is None:  # RFC 7435: opportunistic TLS is better than none, but none is better than no mail
-            link = await cls._attempt(replace(settings, security=Security.NONE), deadline)
+            link = await cls._watched_attempt(replace(settings, security=Security.NONE), deadline)
         assert link is not None  # noqa: S101 - with Security.NONE there is nothing to fall back to
         return link
 
     @classmethod
-    async def _attempt(cls, settings: ClientSettings, deadline: Deadline) -> "AsyncLink | None":
+    async def _watched_attempt(cls, settings: ClientSettings, deadline: Deadline) -> "AsyncLink | None":
+        watch = watch_for(settings)
+        try:
+            link = await cls._attempt(settings, deadline, watch)
+        except BaseException as error:
+            if watch is not None:
+                watch.failed(error)
+            raise
+        if watch is not None:
+            watch.is_open = True
+        return link
+
+    @classmethod
+    async def _attempt(cls, settings: ClientSettings, deadline: Deadline, watch: Watch | None) -> "AsyncLink | None":
         """None: the handshake broke, and another connection may do without."""
         stream = await _connected(settings, deadline.limit(settings.timeouts.connect))
+        if watch is not None:
+            watch.connected(stream.peer)
         try:
             tls = None
             if settings.security is Security.IMPLICIT:
                 tls = await _implicit_tls(stream, deadline.limit(settings.timeouts.tls))
-            link = cls(Conversation(settings, stream.local, stream.peer, tls), stream)
+            link = cls(Conversation(settings, stream.local, stream.peer, tls, watch), stream)
             try:
                 await link.run(link.conversation.start(), deadline=deadline)
             except SMTPXError as error:
                 await link.quit()
                 if not may_fall_back(settings, error, local=link.conversation.is_local):
                     raise
+                if watch is not None:
+                    watch.failed(error)
                 return None
         except BaseException:
             stream.close()

@@ -7,6 +7,7 @@ from typing import Any
 
 from smtpx.client.mail import Mail, Source, mailbox
 from smtpx.client.settings import ClientSettings
+from smtpx.client.watch import Watch
 from smtpx.client.wishes import with_wishes
 from smtpx.errors import (
     ConnectionLost,
@@ -69,6 +70,7 @@ class Conversation:
     Args:
         local, peer: the socket's two names.
         tls: facts, when TLS began with the connection.
+        watch: who looks on, if anybody does.
 
     Attributes:
         is_local: nobody can listen on the way to the server.
@@ -76,9 +78,16 @@ class Conversation:
         sends_binary: the last `mail` asked for content without lines.
     """
 
-    def __init__(self, settings: ClientSettings, local: object, peer: object, tls: TLSFacts | None) -> None:
+    def __init__(
+        self, settings: ClientSettings, local: object, peer: object, tls: TLSFacts | None, watch: Watch | None = None
+    ) -> None:
         self.settings = settings
         self.protocol = ClientProtocol(dialect=settings.dialect, limits=settings.protocol_limits, tls=tls)
+        self._watch = watch
+        if watch is not None:
+            self.protocol.watcher, watch.protocol = watch, self.protocol
+            if tls is not None:
+                watch.secured(tls)
         # A dialler of the caller's may end in a proxy on this host; then only the target tells.
         self.is_local = is_local_peer(peer) and (settings.connect is None or settings.target.is_local)
         self.messages = 0
@@ -235,7 +244,10 @@ class Conversation:
         transaction = self._last = self.transaction(envelope, wishes, strict=strict, smtputf8=smtputf8)
         self.messages += 1
         content = yield from self._content(mail.source, utf8=_wants_utf8(mail.envelope, smtputf8))
-        return (yield from transaction.deliver(content))
+        return (yield from self._told(transaction.deliver(content)))
+
+    def _told(self, flow: Flow[SendResult]) -> Flow[SendResult]:
+        return flow if self._watch is None else self._watch.transaction(flow)
 
     def _check_share(self, mail: Mail, rest: Sequence[Mailbox], *, strict: bool) -> Flow[None]:
         """A part of the recipients may go alone only if others can follow, and nobody wants all of them or none."""
@@ -263,7 +275,7 @@ class Conversation:
         """The content for a transaction that is open."""
         content = yield from self._content(source, utf8=_wants_utf8(envelope, smtputf8))
         self.messages += 1
-        return (yield from transaction.send(content))
+        return (yield from self._told(transaction.send(content)))
 
     def may_repeat(self, mail: Mail, error: SMTPXError) -> bool:
         """Whether a message that failed on a used connection may go over a new one: nobody can have got it yet."""

@@ -8,6 +8,7 @@ from smtpx.client.bulk import Hold
 from smtpx.client.conversation import Conversation, check_idle, may_fall_back
 from smtpx.client.mail import Mail, Source
 from smtpx.client.settings import ClientSettings
+from smtpx.client.watch import Watch, watch_for
 from smtpx.errors import SMTPXError, TransportError
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.session import Security
@@ -37,38 +38,61 @@ class Link:
         self.opened = now()
 
     @classmethod
-    def open(cls, settings: ClientSettings, watch: Callable[[SocketStream], None] | None = None) -> "Link":
+    def open(cls, settings: ClientSettings, on_stream: Callable[[SocketStream], None] | None = None) -> "Link":
         """Connect, and come to READY; see `Connection.open`.
 
         Args:
-            watch: is told of each connection as soon as it stands.
+            on_stream: is told of each connection as soon as it stands.
         """
         deadline = Deadline(settings.timeout)
-        link = cls._attempt(settings, deadline, watch)
+        link = cls._watched_attempt(settings, deadline, on_stream)
         if link is None:  # RFC 7435: opportunistic TLS is better than none, but none is better than no mail
-            link = cls._attempt(replace(settings, security=Security.NONE), deadline, watch)
+            link = cls._watched_attempt(replace(settings, security=Security.NONE), deadline, on_stream)
         assert link is not None  # noqa: S101 - with Security.NONE there is nothing to fall back to
         return link
 
     @classmethod
+    def _watched_attempt(
+        cls, settings: ClientSettings, deadline: Deadline, on_stream: Callable[[SocketStream], None] | None
+    ) -> "Link | None":
+        watch = watch_for(settings)
+        try:
+            link = cls._attempt(settings, deadline, watch, on_stream)
+        except BaseException as error:
+            if watch is not None:
+                watch.failed(error)
+            raise
+        if watch is not None:
+            watch.is_open = True
+        return link
+
+    @classmethod
     def _attempt(
-        cls, settings: ClientSettings, deadline: Deadline, watch: Callable[[SocketStream], None] | None
+        cls,
+        settings: ClientSettings,
+        deadline: Deadline,
+        watch: Watch | None,
+        on_stream: Callable[[SocketStream], None] | None,
     ) -> "Link | None":
         """None: the handshake broke, and another connection may do without."""
         stream = _connected(settings, deadline.limit(settings.timeouts.connect))
+        if watch is not None:
+            watch.connected(stream.peer)
         try:
-            if watch is not None:
-                watch(stream)
+            if on_stream is not None:
+                on_stream(stream)
             tls = None
             if settings.security is Security.IMPLICIT:
                 tls = _implicit_tls(stream, deadline.limit(settings.timeouts.tls))
-            link = cls(Conversation(settings, stream.local, stream.peer, tls), stream)
+            link = cls(Conversation(settings, stream.local, stream.peer, tls, watch), stream)
             try:
                 link.run(link.conversation.start(), deadline=deadline)
             except SMTPXError as error:
                 link.quit()
                 if not may_fall_back(settings, error, local=link.conversation.is_local):
                     raise
+                if watch is not None:
+                    watch.failed(error)
                 return None
         except BaseException:
             stream.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from urllib.parse import parse_qsl, unquote
 
+from smtpx.client.observer import ClientObserver
 from smtpx.errors import ConfigurationError
 from smtpx.extensions import ALL
 from smtpx.flows.session import Authentication, Security
@@ -84,6 +85,7 @@ class ClientSettings:
         timeouts: seconds for each stage.
         pipelining, chunking: False: as if the server did not offer it.
         trace: called with "C" or "S" and octets, AUTH masked.
+        observer: told of what happens to messages and on connections.
     """
 
     target: Target
@@ -104,6 +106,7 @@ class ClientSettings:
     pipelining: bool = True
     chunking: bool = True
     trace: Callable[[str, bytes], None] | None = field(default=None, repr=False)
+    observer: ClientObserver | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.hello_name == "":
@@ -139,6 +142,7 @@ class ClientOptions(TypedDict, total=False):
     pipelining: bool
     chunking: bool
     trace: Callable[[str, bytes], None] | None
+    observer: ClientObserver | None
     username: str
     password: str
     local_address: str | None

@@ -15,6 +15,7 @@ from smtpx.client.link import Link
 from smtpx.client.mail import Mail, Source, envelope, whole
 from smtpx.client.pool_policy import Decision, PoolPolicy, after_error
 from smtpx.client.settings import ClientOptions, ClientSettings, for_blocking, settings_for
+from smtpx.client.watch import watched
 from smtpx.client.wishes import MailWishes, RcptWishes, Wishes, is_binary
 from smtpx.errors import LocalProtocolError, SMTPXError
 from smtpx.flows.outcome import SendResult
@@ -40,11 +41,15 @@ class Connection:
     """One connection to a server, step by step. Not to be shared between threads: `Client` is.
 
     Made by `open`; closed by `quit` or at the end of a `with` block.
+
+    Attributes:
+        settings: what it was opened with.
     """
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._conversation = link.conversation
+        self.settings = link.conversation.settings
 
     @classmethod
     def open(cls, url: str | ClientSettings, **options: Unpack[ClientOptions]) -> "Connection":
@@ -81,6 +86,7 @@ class Connection:
         """Whether commands can be sent."""
         return self._link.is_open
 
+    @watched
     def send(
         self,
         message: "MessageSource",
@@ -272,6 +278,7 @@ class Client:
         self._crews: set[Crew] = set()
         self.is_closed = False
 
+    @watched
     def send(
         self,
         message: "MessageSource",

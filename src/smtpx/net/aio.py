@@ -143,7 +143,7 @@ class Wire(asyncio.BufferedProtocol):
         assert layer is not None  # noqa: S101 - only called with TLS
         was_ready = layer.is_ready
         if self._alpn is not None and not self._alpn.allows(data):
-            self.tls_failed(TLSError("the client wants other protocols than mail (ALPN)"))
+            self.tls_failed(TLSError("the client wants other protocols than mail (ALPN)", reason="alpn"))
             return
         try:
             octets = layer.receive(data)
@@ -162,7 +162,7 @@ class Wire(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         layer = self._layer
         if layer is not None and not layer.is_ready:
-            self.tls_failed(TLSError("the peer closed the connection in the TLS handshake"))
+            self.tls_failed(TLSError("the peer closed the connection in the TLS handshake", reason="eof"))
         self.peer_ended()
         # We may still have something to say; but not to a TLS peer that did not take its leave: it is gone.
         return layer is None or layer.has_ended
@@ -277,7 +277,7 @@ class AsyncStream(Wire):
             if layer is not None and layer.is_ready:
                 return layer.facts
             if self._ended:
-                raise TLSError("the server closed the connection in the TLS handshake")
+                raise TLSError("the server closed the connection in the TLS handshake", reason="eof")
             await self._wait(max(until - self._loop.time(), 0))
 
     async def call(self, function: Callable[[], object], timeout_seconds: float) -> object:

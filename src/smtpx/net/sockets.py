@@ -239,7 +239,7 @@ class SocketStream:
             self._wait(_IN, end)
             self._read_available()
             if self._ended and not layer.is_ready:
-                raise TLSError("the server closed the connection in the TLS handshake")
+                raise TLSError("the server closed the connection in the TLS handshake", reason="eof")
         self._write(layer.output(), max(end - now(), 0))
         return layer.facts
 

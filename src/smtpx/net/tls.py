@@ -24,6 +24,7 @@ _EXPORTER = (b"EXPORTER-Channel-Binding", 32)  # RFC 9266 4
 _PEM = re.compile(b"-----BEGIN (?:X509 )?CERTIFICATE-----(.+?)-----END", re.DOTALL)
 _end_points: "WeakKeyDictionary[ssl.SSLContext, bytes]" = WeakKeyDictionary()
 _ASKED_FOR = "_smtpx_server_name"
+_NOT_TLS = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER"})
 
 
 def client_context(*, verify: bool = True, ca_file: str | Path | None = None) -> ssl.SSLContext:
@@ -223,7 +224,7 @@ class TLSLayer:
         except ssl.SSLCertVerificationError as error:
             raise TLSError(f"the certificate is not good: {error.verify_message}", is_certificate=True) from error
         except ssl.SSLError as error:
-            raise TLSError(f"TLS handshake failed: {_reason(error)}") from error
+            raise TLSError(f"TLS handshake failed: {_reason(error)}", reason=_kind(error)) from error
         self.is_ready = True
         return True
 
@@ -231,6 +232,18 @@ class TLSLayer:
 def _remember_name(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, context: ssl.SSLContext) -> None:
     # The only place where a server learns the name; `server_hostname` is the client's.
     setattr(connection, _ASKED_FOR, name)
+
+
+def _kind(error: ssl.SSLError) -> str:
+    """A handshake's failure in a word; see `TLSError`."""
+    reason = error.reason or ""
+    if isinstance(error, ssl.SSLEOFError):
+        return "eof"
+    if "PROTOCOL" in reason or "VERSION_TOO" in reason:
+        return "version"  # ours or, as TLSV1_ALERT_PROTOCOL_VERSION, the peer's opinion
+    if "ALERT" in reason:
+        return "alert"
+    return "not_tls" if reason in _NOT_TLS else "other"
 
 
 def _reason(error: Exception) -> str:

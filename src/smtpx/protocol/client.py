@@ -13,6 +13,7 @@ from smtpx.protocol.dialect import SMTP, Dialect
 from smtpx.protocol.facts import TLSFacts
 from smtpx.protocol.limits import ClientLimits
 from smtpx.protocol.phases import Phase, after, allows
+from smtpx.protocol.watcher import ClientWatcher
 from smtpx.wire.codes import Severity
 from smtpx.wire.commands import Command
 from smtpx.wire.reply import Reply, ReplyParser
@@ -83,6 +84,7 @@ class ClientProtocol:
         tls: facts about the TLS layer, or None.
         identity: who we are logged in as.
         mechanisms_lost: what AUTH offered in clear and no longer under TLS: a sign of somebody in between.
+        watcher: who looks on; nobody at first.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class ClientProtocol:
         self.hello_reply: Reply | None = None
         self.identity: str | None = None
         self.mechanisms_lost: tuple[str, ...] = ()
+        self.watcher: ClientWatcher | None = None
         self._projected = Phase.HELLO  # where we are once all that is owed has come and is good
         self._parser = self._new_parser()
         self._owed: deque[Owed] = deque([Owed("GREETING", "")])
@@ -174,12 +177,16 @@ class ClientProtocol:
         except WireError as error:
             raise LocalProtocolError(error.detail, stage=_STAGES.get(name)) from None
         line = shown or (verb if argument is None else f"{verb} {argument}")
+        if self.watcher is not None:
+            self.watcher.said(name, line)
         self._owed.append(Owed(name, line, recipient))
         self._projected = after(self._projected, name, _EXPECTED.get(name, 250))
         return octets
 
     def respond(self, line: bytes) -> bytes:
         """The octets of an answer to an AUTH challenge."""
+        if self.watcher is not None:
+            self.watcher.said("AUTH RESPONSE", "****")
         self._owed.append(Owed("AUTH RESPONSE", "AUTH ****"))
         self._projected = Phase.READY
         return line + b"\r\n"
@@ -229,6 +236,8 @@ class ClientProtocol:
         early = self._body_open and owed.command == "END OF DATA"
         self._check_class(owed, reply, early)
         self._move(owed, reply, early)
+        if self.watcher is not None:
+            self.watcher.heard(owed.command, reply)
         return Answer(owed, reply, early)
 
     def _check_class(self, owed: Owed, reply: Reply, early: bool) -> None:
@@ -267,7 +276,11 @@ class ClientProtocol:
         self._parser = self._new_parser()
         if self.phase is Phase.TLS:
             self.phase = self._projected = after(Phase.TLS, "HANDSHAKE", 220)
+        if self.watcher is not None:
+            self.watcher.secured(tls)
 
     def connection_closed(self) -> None:
         """No octet will come or go any more."""
         self.phase = self._projected = Phase.CLOSED
+        if self.watcher is not None:
+            self.watcher.closed()

@@ -38,6 +38,7 @@ from smtpx.protocol.events import (
 from smtpx.protocol.facts import ServerFacts, TLSFacts
 from smtpx.protocol.phases import Phase, after, allows
 from smtpx.protocol.settings import ServerSettings
+from smtpx.protocol.watcher import ServerWatcher
 from smtpx.sasl import Challenge, Credentials, Lookup, ScramRecord, Secret
 from smtpx.wire.address import Mailbox
 from smtpx.wire.commands import Chunk, is_foreign, parse_command
@@ -73,6 +74,7 @@ class ServerProtocol:
         refused_recipients: how many RCPTs of it were refused.
         settings: may be exchanged for others that differ in limits.
         auth_failures: wrong guesses on this connection.
+        watcher: who looks on; nobody at first.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class ServerProtocol:
         self.recipients: list[Mailbox] = []
         self.rcpt_params: list[Params] = []
         self.messages = 0
+        self.watcher: ServerWatcher | None = None
         limits = settings.limits
         # AUTH lines may be long (RFC 4954 4); other commands are measured when they are read.
         longest = _AUTH_WORDS + limits.max_auth_line_bytes + len("\r\n")
@@ -229,7 +232,7 @@ class ServerProtocol:
         if self.phase is Phase.CLOSED:
             return
         if reply is not None and self.phase is not Phase.TLS:
-            self._output.append(reply.to_bytes())
+            self._say(reply)
         self._end(reason, cause, expected=False)
 
     # What verb handlers call -----------------------------------------------------------------------------------------
@@ -243,7 +246,7 @@ class ServerProtocol:
         elif self._errors > self.settings.limits.soft_error_limit:
             self._slow_down(reply)
         else:
-            self._output.append(reply.to_bytes())
+            self._say(reply)
 
     def ask(self, event: Event, on_answer: OnAnswer) -> None:
         """Let the shell decide; `on_answer` gets its reply, or None for the usual one."""
@@ -378,6 +381,8 @@ class ServerProtocol:
         if raw is None:
             return False
         self._commands += 1
+        if self.watcher is not None:
+            self.watcher.heard(raw)
         if len(raw) + 2 > self.settings.limits.max_command_line_bytes and raw[:5].upper() != b"AUTH ":
             self.limit_hit("max_command_line_bytes")
             self._unreadable(raw, replies.LINE_TOO_LONG)
@@ -419,6 +424,7 @@ class ServerProtocol:
         if error.fault in _CLOSING_FAULTS:
             self.close(replies.LINE_TOO_LONG if error.fault is Fault.LINE_ENDLESS else replies.BAD_NEWLINE, str(error))
         elif self.phase is Phase.AUTH:
+            self._hear_response()
             self._authenticate("AUTH RESPONSE", self._auth.give_up(replies.AUTH_LINE_TOO_LONG))
         else:
             self.limit_hit("max_command_line_bytes")
@@ -497,9 +503,14 @@ class ServerProtocol:
             return True
         if raw is None:
             return False
+        self._hear_response()
         step = self._auth.give_up(replies.CANCELLED) if raw == b"*" else self._auth.respond(raw.decode("latin-1"))
         self._authenticate("AUTH RESPONSE", step)
         return True
+
+    def _hear_response(self) -> None:
+        if self.watcher is not None:
+            self.watcher.responded()
 
     # Messages --------------------------------------------------------------------------------------------------------
 
@@ -513,6 +524,8 @@ class ServerProtocol:
         intake = self._intake
         assert intake is not None  # noqa: S101 - only called with content under way
         self._read = self._read_command
+        if self.watcher is not None and command == "END OF DATA":
+            self.watcher.content_ended(intake.size)
         if intake.refusal is not None:
             self._content_limit_hit(intake.refusal)
             self._events.append(BodyAborted(AbortCause.REFUSED, intake.size))
@@ -546,7 +559,8 @@ class ServerProtocol:
         self.phase = after(self.phase, command, replies.MESSAGE_OK.code)
         rest = verdicts[0] if len(verdicts) == 1 else replies.NO_VERDICT
         each = [*verdicts, *[rest] * len(recipients)][: len(recipients)]
-        self._output += [_verdict(reply, to).to_bytes() for reply, to in zip(each, recipients, strict=True)]
+        for reply, recipient in zip(each, recipients, strict=True):
+            self._say(_verdict(reply, recipient))
         self._errors += all(reply.code >= 500 for reply in each)
         if any(reply.code == 421 or reply.close for reply in each):
             self._end("421 answered", AbortCause.CLOSED, expected=False)
@@ -654,9 +668,14 @@ class ServerProtocol:
             self._finish("STARTTLS", reply)
         else:  # never delayed: nothing may come in between
             self.phase = after(self.phase, "STARTTLS", replies.READY_FOR_TLS.code)
-            self._output.append(replies.READY_FOR_TLS.to_bytes())
+            self._say(replies.READY_FOR_TLS)
 
     # Answering -------------------------------------------------------------------------------------------------------
+
+    def _say(self, reply: Reply) -> None:
+        self._output.append(reply.to_bytes())
+        if self.watcher is not None:
+            self.watcher.said(reply)
 
     def _finish(self, command: str, reply: Reply) -> None:
         self.phase = after(self.phase, command, reply.code) if reply.code != 421 else self.phase
@@ -685,7 +704,7 @@ class ServerProtocol:
 
     def _pause(self, seconds: float, reply: Reply) -> None:
         self._events.append(PauseAsked(seconds))
-        self._on_answer = lambda _: self._output.append(reply.to_bytes())
+        self._on_answer = lambda _: self._say(reply)
 
     def _later(self, action: Callable[[], None]) -> None:
         """Do it now, or when the pause that is going on is over."""
@@ -704,7 +723,7 @@ class ServerProtocol:
 
     def quit(self) -> None:
         """Answer QUIT; nothing behind it is read."""
-        self._output.append(replies.BYE.to_bytes())
+        self._say(replies.BYE)
         self._end("QUIT", AbortCause.QUIT, expected=True)
 
     def _end(self, reason: str, cause: AbortCause, *, expected: bool) -> None:

@@ -29,6 +29,7 @@ from smtpx.server.patience import Alarm, Due, Patience
 from smtpx.server.peer import Peer, SocketName
 from smtpx.server.session import Session
 from smtpx.server.settings import ShellSettings
+from smtpx.server.watch import WatchedHooks, watch_for
 from smtpx.wire.reply import Reply
 
 __all__ = ["Connection", "Owner"]
@@ -102,8 +103,13 @@ class Connection(Wire):
         self.patience = Patience(
             settings.deadlines, self._loop, self._expired, session_seconds=self._limits.max_session_seconds
         )
-        self._hooks = Hooks(session, self._loop, self.log, self.peer.id)
-        self._exchange = Exchange(self._core, self._hooks, guard, self)
+        self._watch = watch = watch_for(settings, self._core, self.peer, self.log, self._loop.time())
+        self._core.watcher = watch
+        if watch is None:
+            self._hooks = Hooks(session, self._loop, self.log, self.peer.id)
+        else:
+            self._hooks = WatchedHooks(session, self._loop, self.log, watch)
+        self._exchange = Exchange(self._core, self._hooks, guard, self, watch)
         self._write_alarm: Alarm | None = None
         self._unsent = 0  # what the peer had not taken when we last looked
         self._advancing = False
@@ -120,6 +126,7 @@ class Connection(Wire):
         self._released = False  # the owner was told
         self._drain_until: float | None = None
         self._stopping = False
+        self._ignores_cancel = False  # a method of the session did so
 
     # From asyncio and from the wire ----------------------------------------------------------------------------------
 
@@ -145,6 +152,8 @@ class Connection(Wire):
     def octets_received(self, data: bytes) -> None:
         if self._closing:
             return
+        if self._watch is not None:
+            self._watch.octets_in += len(data)
         core = self._core
         core.receive_data(data)
         if core.in_message:
@@ -165,6 +174,7 @@ class Connection(Wire):
         self._core.tls_started(facts)
         self.patience.clear()
         self.log(logging.DEBUG, "TLS %s %s", facts.version, facts.cipher)
+        self._tell("tls_started", facts)
         if self._greeted:
             self.advance()
         else:
@@ -172,6 +182,7 @@ class Connection(Wire):
 
     def tls_failed(self, error: TLSError) -> None:
         self.log(logging.INFO if self._was_heard else logging.DEBUG, "%s", error)
+        self._tell("tls_failed", error.reason)
         self._give_up("TLS failed")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -239,6 +250,11 @@ class Connection(Wire):
         """Whether the client may still be there: nothing was heard of its end."""
         return not self._ended
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a method of the session goes on although it was cancelled, and a whole deadline ago."""
+        return self._ignores_cancel and self._hooks.is_cancelled and self._exchange.is_waiting
+
     # The loop --------------------------------------------------------------------------------------------------------
 
     def advance(self) -> None:
@@ -297,6 +313,8 @@ class Connection(Wire):
         if not octets:
             return
         self._replied = True
+        if self._watch is not None:
+            self._watch.octets_out += len(octets)
         layer = self.tls_layer
         if self.transport.is_closing() or (layer is not None and not layer.is_ready):
             return  # nobody there, or somebody who understands nothing but a handshake
@@ -438,6 +456,8 @@ class Connection(Wire):
             self._released = True
             self.patience.clear()
             self._exchange.end_login()
+            if self._watch is not None:
+                self._watch.closed(self._loop.time())
             self._owner.connection_closed(self)
 
     # Time ------------------------------------------------------------------------------------------------------------
@@ -445,13 +465,16 @@ class Connection(Wire):
     def _expired(self, due: Due) -> None:
         if due is not Due.WRITE and due is not Due.CLOSE:
             self._deadline_hit(due)
+            self._tell("deadline_passed", due.name.lower())
         if due is Due.HANDLER or due is Due.FINAL:
+            self._ignores_cancel = self._hooks.is_cancelled
             self._hooks.cancel(replies.HANDLER_TIMED_OUT)
             self.patience.await_handler()  # in case it does not mind
         elif due is Due.WRITE or due is Due.CLOSE:
             self._check_progress(due)
         elif due is Due.TLS:
             self.log(logging.INFO, "deadline passed: %s", due.value)
+            self._tell("tls_failed", "timeout")
             self._give_up("no handshake in time")
         else:
             self._exchange.end_pause()  # a login may wait for its turn
@@ -472,6 +495,7 @@ class Connection(Wire):
         else:
             self._deadline_hit(due)
             self.log(logging.INFO, "deadline passed: %s", due.value)
+            self._tell("deadline_passed", "write")
             self._give_up("the peer does not read")
 
     def _deadline_hit(self, due: Due) -> None:
@@ -496,8 +520,15 @@ class Connection(Wire):
         self.limit_hit(refusal.limit, refusal.value)
         return refusal.reply
 
+    def _tell(self, event: str, *args: object) -> None:
+        if self._watch is not None:
+            self._watch.tell(event, *args)
+
     def log(self, level: int, text: str, *args: object, error: BaseException | None = None) -> None:
         """Write a line to the log, under the connection's name."""
         if _log.isEnabledFor(level):
-            extra = {"connection": self.peer.id, "peer": self.peer.address}
-            _log.log(level, "[%s] " + text, self.peer.id, *args, exc_info=error, extra=extra)
+            peer = self.peer
+            extra = {"connection": peer.id, "peer": peer.address}
+            if peer.transaction_id is not None:
+                extra["transaction"] = peer.transaction_id
+            _log.log(level, "[%s] " + text, peer.transaction_id or peer.id, *args, exc_info=error, extra=extra)

@@ -38,6 +38,7 @@ from smtpx.server.patience import Patience
 from smtpx.server.peer import Peer
 from smtpx.server.session import Reject
 from smtpx.server.turns import Turn
+from smtpx.server.watch import Watch
 from smtpx.wire.reply import Reply
 from smtpx.wire.syntax import escape
 
@@ -92,16 +93,22 @@ class Shell(Protocol):
 class Exchange:
     """One connection's questions and answers.
 
+    Args:
+        watch: sees each event first; None when nobody looks on.
+
     Attributes:
         is_waiting: for a hook, a pause, or a session that takes a message: no event may be handled now.
     """
 
-    def __init__(self, core: ServerProtocol, hooks: Hooks, guard: Guard, shell: Shell) -> None:
+    def __init__(
+        self, core: ServerProtocol, hooks: Hooks, guard: Guard, shell: Shell, watch: Watch | None = None
+    ) -> None:
         self._core = core
         self._hooks = hooks
         self._own = hooks.own
         self._guard = guard
         self._shell = shell
+        self._watch = watch
         self._loop = asyncio.get_running_loop()
         self._delivery: Delivery | None = None
         self._content_command = ""  # DATA or BDAT
@@ -109,10 +116,13 @@ class Exchange:
         self._pause: asyncio.TimerHandle | None = None
         self._login: Turn | None = None  # the check of a login, or the wait for it
         self._refused = 0
+        self._transactions = 0
         self.is_waiting = False
 
     def handle(self, event: Event) -> None:
         """Deal with an event of the protocol."""
+        if self._watch is not None:
+            self._watch.saw(event, self._loop.time())
         self._HANDLERS[type(event)](self, event)
 
     # Hooks -----------------------------------------------------------------------------------------------------------
@@ -156,10 +166,17 @@ class Exchange:
             self._core.answer()
 
     def _on_mail(self, event: MailAsked) -> None:
+        self._transactions += 1
+        self._shell.peer.transaction_id = f"{self._shell.peer.id}.{self._transactions}"
         if "mail" in self._own:
-            self._ask_and_answer("mail", event.sender, event.params)
+            self.ask(self._sender_judged, "mail", event.sender, event.params)
         else:
             self._core.answer()
+
+    def _sender_judged(self, outcome: Outcome) -> None:
+        self._answer(self._hooks.reply_to("mail", outcome))
+        if not self._core.in_transaction:
+            self._shell.peer.transaction_id = None
 
     def _on_rcpt(self, event: RcptAsked) -> None:
         if "rcpt" in self._own:
@@ -272,9 +289,11 @@ class Exchange:
         if "reset" in self._own:
             self.ask(self._was_reset, "reset")
         else:
+            self._shell.peer.transaction_id = None
             self._core.answer()
 
     def _was_reset(self, outcome: Outcome) -> None:
+        self._shell.peer.transaction_id = None
         if outcome.error is not None and (refusal := self._hooks.reply_to("reset", outcome, close=True)) is not None:
             self._core.close(refusal, "reset failed")
         else:

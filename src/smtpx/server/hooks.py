@@ -68,6 +68,11 @@ class Hooks:
             self._second = InlineRunner(self._loop)
         return self._second
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the method that was started last was told to end."""
+        return self._cancelled is not None
+
     def cancel(self, answer: Reply, *, everything: bool = False) -> None:
         """Cancel the method that was started last, if it waits; `answer` is the reply to what it was asked."""
         self._cancelled = answer
@@ -100,8 +105,11 @@ class Hooks:
             return self._cancelled_reply(name, self._cancelled, close=close)
         self._references += 1
         reference = f"{self._reference}-{self._references}"
-        self._log(logging.ERROR, "%s raised (reference %s)", name, reference, error=error)
+        self._report(name, reference, error)
         return replies.make(421 if close else 451, "4.3.0", f"internal error; reference {reference}")
+
+    def _report(self, name: str, reference: str, error: BaseException) -> None:
+        self._log(logging.ERROR, "%s raised (reference %s)", name, reference, error=error)
 
     def _cancelled_reply(self, name: str, answer: Reply, *, close: bool) -> Reply:
         if answer is not replies.HANDLER_TIMED_OUT:

@@ -31,13 +31,15 @@ from smtpx.protocol.settings import ServerSettings
 from smtpx.sasl import LOGIN, PLAIN, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ServerMechanism
 from smtpx.server.connection import Connection
 from smtpx.server.guard import Guard, Refusal
+from smtpx.server.health import MAX_STUCK, Health
 from smtpx.server.limit_report import report_limit
-from smtpx.server.observer import ServerObserver
+from smtpx.server.observer import ServerObserver, shielded
 from smtpx.server.peer import SocketName
 from smtpx.server.profiles import Profile, ProfileName, profile_of
 from smtpx.server.proxy_header import DEFAULT_TRUSTED, ProxyError, ProxyHeader, ProxyParser, is_trusted
 from smtpx.server.session import Session
 from smtpx.server.settings import Deadlines, ShellSettings
+from smtpx.server.transcript import Trace
 from smtpx.wire.reply import Reply
 
 if TYPE_CHECKING:
@@ -104,6 +106,7 @@ class Server:
         session_tickets: False switches them off in the contexts that are given.
         bare_newline, nul, sync_check, syntax, source_routes: see `ServerSettings`.
         observer: told of what happens on all connections.
+        trace: called with a connection's id, "C" or "S" and a line, AUTH masked, content as its size.
 
     Raises:
         ConfigurationError: for settings that contradict each other.
@@ -143,6 +146,7 @@ class Server:
         banner: str = "ready",
         session_tickets: bool | None = None,
         observer: ServerObserver | None = None,
+        trace: Trace | None = None,
     ) -> None:
         default = Listener(
             host=host, port=port, unix=unix, tls=tls, implicit_tls=implicit_tls, proxy_protocol=proxy_protocol
@@ -172,7 +176,8 @@ class Server:
             ),
             deadlines=deadlines if timeout is None else deadlines.capped(timeout),
             greeting_delay_seconds=_given(greeting_delay, chosen.greeting_delay),
-            observer=observer,
+            observer=shielded(observer),
+            trace=trace,
             alpn=_MAIL_PROTOCOLS if alpn == "require" else None,
         )
         self._check()
@@ -277,6 +282,7 @@ class Server:
         address = _address_of(name)
         if plan.proxy_protocol and not is_trusted(address, self._proxy_trusted):
             _log.info("refused %s: not trusted to speak for others", endpoint_text(name))
+            self._tell_refused(address, "not trusted to speak for others")
             sock.close()
             return
         refusal = self._reserve_hit(sock) or self._guard.admit(
@@ -308,6 +314,7 @@ class Server:
     def _reject(self, sock: socket.socket, plan: Listener, name: SocketName, refusal: Refusal) -> None:
         _log.info("refused %s: %s", endpoint_text(name), refusal.reply)
         report_limit(self._shell.observer, _write_log, _address_of(name), refusal.limit, refusal.value)
+        self._tell_refused(_address_of(name), refusal.reply.text)
         _refuse(sock, plan, refusal.reply)
 
     def _feel_pressure(self) -> None:
@@ -328,6 +335,7 @@ class Server:
         except (ProxyError, TimeoutError, OSError) as error:
             level = logging.DEBUG if isinstance(error, _Silent) else logging.INFO
             _log.log(level, "closed %s: %s", endpoint_text(name), str(error) or "no PROXY header in time")
+            self._tell_refused(_address_of(name), "no good PROXY header")
             if isinstance(error, TimeoutError):
                 report_limit(
                     self._shell.observer, _write_log, _address_of(name), "proxy_header", deadlines.proxy_header
@@ -376,17 +384,34 @@ class Server:
             _, connection = await asyncio.get_running_loop().connect_accepted_socket(make, sock)
         except Exception:  # the session could not be made
             _log.exception("can't serve a connection")
+            self._tell_refused(_address_of(name), _CANNOT_SERVE.text)
             _refuse(sock, plan, _CANNOT_SERVE)
             admission.release()
             return
         if not self._listening:  # accepted just before it was over
             connection.drain()
 
+    def _tell_refused(self, address: str, reason: str) -> None:
+        if self._shell.observer is not None:
+            self._shell.observer.connection_refused(address, reason)
+
     def forget(self, connection: Connection) -> None:
         """A connection is over."""
         self._connections.discard(connection)
         if not self._connections:
             self._empty.set()
+
+    # How it is -------------------------------------------------------------------------------------------------------
+
+    def health(self) -> Health:
+        """Whether it serves, and what hinders it. Ask in the loop; from another thread: `ServerThread.health`."""
+        stuck = sum(connection.is_stuck for connection in self._connections)
+        problems: list[str] = []
+        if not self._listening or self._failure is not None:
+            problems.append("not listening")
+        if stuck > MAX_STUCK:
+            problems.append(f"{stuck} methods of sessions ignore that they were cancelled")
+        return Health(is_live=True, connections=len(self._connections), stuck=stuck, problems=tuple(problems))
 
     # Ending ----------------------------------------------------------------------------------------------------------
 

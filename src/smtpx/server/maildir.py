@@ -314,7 +314,7 @@ class MaildirSession(Session):
                 await _store(message, pieces)
         except OSError as error:
             raise self._refusal(error) from error
-        return ok(f"queued as {message.name}")
+        return ok(f"queued as {message.name} ({self.peer.transaction_id})")
 
     async def _spool(self, message: NewMessage, body: Body, spooled: _Spooled) -> list[bytes]:
         """Read the body, and write what is too much for memory; gives the rest."""
@@ -337,7 +337,9 @@ class MaildirSession(Session):
         return pieces
 
     def _refusal(self, error: OSError) -> Reject:
-        _log.error("can't store a message: %s", error)
+        peer = self.peer
+        extra = {"connection": peer.id, "transaction": peer.transaction_id, "peer": peer.address}
+        _log.error("[%s] can't store a message: %s", peer.transaction_id, error, extra=extra)
         if error.errno in _FULL:
             return Reject.storage_full()
         # After a failed sync the page cache can't be believed: no message is taken until a fresh file is safe.
@@ -357,7 +359,7 @@ class MaildirSession(Session):
         lines.append(
             f"Received: from {hello} ({_literal(peer)})\r\n"
             f"\tby {self._hostname} (smtpx) with {self._with()}{_tls(peer.tls)}\r\n"
-            f"\tid {name.rpartition('.')[0] or name}{recipient};\r\n\t{_date(time.time())}\r\n"
+            f"\tid {name.rpartition('.')[0] or name} ({peer.transaction_id}){recipient};\r\n\t{_date(time.time())}\r\n"
         )
         return "".join(lines).encode()
 

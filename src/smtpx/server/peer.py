@@ -20,12 +20,14 @@ class Peer:
 
     Attributes:
         id: names the connection in logs and in replies about internal errors.
+        transaction_id: names the transaction in logs, from MAIL to its end: `id`, a dot, a number. None between.
     """
 
-    __slots__ = ("_name", "_protocol", "id")
+    __slots__ = ("_name", "_protocol", "id", "transaction_id")
 
     def __init__(self, connection_id: str, name: SocketName, protocol: "ServerProtocol") -> None:
         self.id = connection_id
+        self.transaction_id: str | None = None
         self._name = name
         self._protocol = protocol
         protocol.facts.address = str(name[0]) if isinstance(name, tuple) else endpoint_text(name)

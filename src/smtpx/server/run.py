@@ -5,10 +5,12 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from smtpx.errors import ConfigurationError
+from smtpx.server.health import Health
 from smtpx.server.listener import Server
 from smtpx.server.session import Session
 
@@ -93,6 +95,7 @@ class ServerThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
+        self._server: Server | None = None
         self._port = 0
         self._is_listening = False
         self.addresses: list[str] = []
@@ -135,6 +138,19 @@ class ServerThread:
         if error is not None:
             raise error
 
+    def health(self, timeout_seconds: float = 1.0) -> Health:
+        """Whether it serves, asked from another thread: live if the loop answers in time."""
+        loop, server = self._loop, self._server
+        if self._thread is None or loop is None or server is None:
+            return Health(is_live=False, connections=0, stuck=0, problems=("not running",))
+        answer: Future[Health] = Future()
+        try:
+            loop.call_soon_threadsafe(lambda: answer.set_result(server.health()))
+            return answer.result(timeout_seconds)
+        except (TimeoutError, RuntimeError):  # RuntimeError: the loop is closed
+            problem = f"the event loop did not answer in {timeout_seconds:g} s"
+            return Health(is_live=False, connections=0, stuck=0, problems=(problem,))
+
     @property
     def port(self) -> int:
         """The port of the first TCP listener."""
@@ -157,6 +173,7 @@ class ServerThread:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         async with Server(self._session, **self._options) as server:
+            self._server = server
             self.addresses = server.addresses
             with contextlib.suppress(ConfigurationError):
                 self._port = server.port

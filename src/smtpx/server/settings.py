@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, fields, replace
 
 from smtpx.protocol.settings import ServerSettings
 from smtpx.server.observer import ServerObserver
+from smtpx.server.transcript import Trace
 
 __all__ = ["Deadlines", "ShellSettings"]
 
@@ -64,6 +65,7 @@ class ShellSettings:
     deadlines: Deadlines = field(default_factory=Deadlines)
     greeting_delay_seconds: float = 0.0
     observer: ServerObserver | None = None
+    trace: Trace | None = None
     alpn: frozenset[bytes] | None = None  # what clients that use ALPN must ask for; None: anything
     pressed: "ShellSettings | None" = None  # what holds in their place while the server is nearly full
 
