@@ -337,7 +337,10 @@ async def test_refused_before_there_is_a_connection() -> None:
         await RawClient.open(server, greeting=False) as client,
     ):
         assert (await client.reply()).code == 421
-    assert keeper.events == [("refused", "127.0.0.1", "too many connections; try again later")]
+    assert keeper.events == [
+        ("limit", "127.0.0.1", "max_connections", 0),
+        ("refused", "127.0.0.1", "too many connections; try again later"),
+    ]
 
 
 async def test_refused_because_no_session_can_be_made() -> None:
