@@ -525,3 +525,34 @@ def test_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
     for odd in ("m\u00fcller", "two words"):
         monkeypatch.setattr(socket, "gethostname", lambda odd=odd: odd)
         assert host_name() == "localhost"
+
+
+# Pause ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_paused_it_is_bound_but_takes_nobody(tmp_path: Path) -> None:
+    kind, made = recorders()
+    listeners = [Listener(port=0), Listener(port=0, tls=fresh_server_tls(), implicit_tls=True)]
+    async with running(kind, listeners=listeners) as server:
+        plain, implicit = (int(url.rpartition(":")[2]) for url in server.addresses)
+        async with await RawClient.open(plain) as old:
+            server.pause()
+            server.pause()
+            assert server.is_paused
+            async with await RawClient.open(plain, greeting=False) as client:
+                assert await client.codes(1) == ["421 4.3.2"]
+                await client.closed()
+            async with await RawClient.open(implicit, greeting=False) as client:
+                await client.closed()  # no word in clear where TLS is expected
+            assert await old.say(OPEN + "x\r\n.\r\n", 5) == ["250", "250 2.1.0", "250 2.1.5", "354", "250 2.0.0"]
+            server.resume()
+            assert not server.is_paused
+            async with await RawClient.open(plain) as client:
+                await client.probe()
+    assert len(made) == 2  # nobody was made a session for nothing
+
+
+async def test_drained_while_it_is_paused() -> None:
+    async with running() as server:
+        server.pause()
+        await server.drain(0.1)

@@ -26,6 +26,7 @@ from smtpx.protocol.extension import Extension, ExtensionSet
 from smtpx.protocol.limits import ServerLimits
 from smtpx.protocol.settings import ServerSettings
 from smtpx.sasl import LOGIN, PLAIN, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ServerMechanism
+from smtpx.server.certificates import Certificates
 from smtpx.server.connection import Connection
 from smtpx.server.guard import Guard
 from smtpx.server.observer import ServerObserver
@@ -93,6 +94,7 @@ class Server:
         greeting_delay: seconds of silence before the greeting, in which honest clients don't talk.
         bare_newline, nul, sync_check, syntax, source_routes: see `ServerSettings`.
         observer: told of what happens on all connections.
+        tls_watch_seconds: how often certificate files are looked at, and reloaded when they are new; None: never.
 
     Raises:
         ConfigurationError: for settings that contradict each other.
@@ -129,6 +131,7 @@ class Server:
         source_routes: Literal["ignore", "reject"] = "ignore",
         banner: str = "ready",
         observer: ServerObserver | None = None,
+        tls_watch_seconds: float | None = 60.0,
     ) -> None:
         default = Listener(
             host=host, port=port, unix=unix, tls=tls, implicit_tls=implicit_tls, proxy_protocol=proxy_protocol
@@ -160,6 +163,9 @@ class Server:
             alpn=_MAIL_PROTOCOLS if alpn == "require" else None,
         )
         self._check()
+        self.certificates = Certificates(plan.tls for plan in self._plans if plan.tls is not None)
+        self._tls_watch_seconds = tls_watch_seconds
+        self._is_paused = False
         self._guard = Guard(self._shell.protocol.limits)
         self._listening: list[tuple[Listener, Listening]] = []
         self._accepting: list[asyncio.Task[None]] = []
@@ -178,6 +184,9 @@ class Server:
                 raise ConfigurationError("require_tls without a certificate: nobody could send anything")
         if settings.require_auth and not settings.mechanisms:
             raise ConfigurationError("require_auth, but the session has no method for any mechanism")
+        contexts = [plan.tls for plan in self._plans if plan.tls is not None]
+        if len(set(contexts)) < len(contexts):
+            raise ConfigurationError("listeners share a TLS context: a session ticket of one would open the other")
 
     # Where it listens ------------------------------------------------------------------------------------------------
 
@@ -220,6 +229,40 @@ class Server:
         loop = asyncio.get_running_loop()
         for plan, listening in self._listening:
             self._accepting.append(loop.create_task(self._accept(plan, listening.sock)))
+        self.certificates.start()
+        if self._tls_watch_seconds is not None and self.certificates.are_reloadable:
+            self._accepting.append(loop.create_task(self._watch_certificates(self._tls_watch_seconds)))
+
+    # While it runs ---------------------------------------------------------------------------------------------------
+
+    def reload_tls(self) -> None:
+        """Read certificates and keys again, those that `server_tls` made contexts of, and use them for new handshakes.
+
+        Open sessions keep theirs. All files are good, or nothing changes. May be called by any thread. What is in use
+        and what went wrong last is told by `certificates`.
+
+        Raises:
+            ConfigurationError: naming what can't be read, does not match or is not in force. It is logged too.
+        """
+        self.certificates.reload()
+
+    async def _watch_certificates(self, seconds: float) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            self.certificates.reload_if_changed()
+
+    def pause(self) -> None:
+        """Answer each new connection with 421 4.3.2 from now on; those that are open go on."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Serve new connections again."""
+        self._is_paused = False
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether new connections are turned away."""
+        return self._is_paused
 
     # Accepting -------------------------------------------------------------------------------------------------------
 
@@ -252,6 +295,10 @@ class Server:
         return replace(self._shell, protocol=replace(self._shell.protocol, starttls=starttls))
 
     def _take(self, settings: ShellSettings, plan: Listener, sock: socket.socket, name: SocketName) -> None:
+        if self._is_paused:
+            _log.info("refused %s: paused", endpoint_text(name))
+            _refuse(sock, plan, replies.PAUSED)
+            return
         address = str(name[0]) if isinstance(name, tuple) else "unix"
         if plan.proxy_protocol and not is_trusted(address, self._proxy_trusted):
             _log.info("refused %s: not trusted to speak for others", endpoint_text(name))
@@ -310,7 +357,7 @@ class Server:
                 self._guard,
                 admission,
                 name=name,
-                tls=plan.tls,
+                tls=lambda: self.certificates.current(plan.tls),
                 implicit_tls=plan.implicit_tls,
                 early=early,
             )
