@@ -473,3 +473,81 @@ def test_64_extensions_that_make_no_sense(names: str, capfd: pytest.CaptureFixtu
     outcome = run(capfd, "serve", "--extensions", names)
     assert outcome.status == 64
     assert "--extensions" in outcome.err
+
+
+# Under a service manager --------------------------------------------------------------------------------------------
+
+
+HANDED_OVER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.executable, [sys.executable, "-m", "smtpx", "serve", "--discard", *sys.argv[2:]])
+"""
+
+
+def handed_over(sock: socket.socket, *options: str) -> "subprocess.Popen[str]":
+    """`smtpx serve`, started with a socket."""
+    return subprocess.Popen(
+        [sys.executable, "-c", HANDED_OVER, str(sock.fileno()), *options],
+        pass_fds=[sock.fileno()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_socket_activation() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock, handed_over(sock, "--tls-self-signed") as process:
+        port = sock.getsockname()[1]
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"listening on smtp://127.0.0.1:{port}\n"
+        with Client(port) as client:
+            assert "STARTTLS" in client.say("EHLO x")
+        process.terminate()
+        assert process.wait(20) == 0
+        process.communicate()
+
+
+@pytest.mark.parametrize("option", ["--port", "--host", "--unix"])
+def test_socket_activation_and_a_place_of_ones_own(option: str) -> None:
+    value = {"--port": "0", "--host": "127.0.0.1", "--unix": "/nonexistent/s"}[option]
+    with socket.create_server(("127.0.0.1", 0)) as sock, handed_over(sock, option, value) as process:
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, out) == (64, "")
+        assert f"sockets were handed over (LISTEN_FDS): leave out {option}" in err
+
+
+def test_certificates_are_reloaded_on_sighup(tmp_path: Path) -> None:
+    authority = trustme.CA()
+
+    def issue() -> bytes:
+        leaf = authority.issue_cert("localhost")
+        leaf.private_key_and_cert_chain_pem.write_to_path(tmp_path / "new.pem")
+        os.rename(tmp_path / "new.pem", tmp_path / "both.pem")
+        return ssl.PEM_cert_to_DER_cert(leaf.cert_chain_pems[0].bytes().decode())
+
+    def shown(port: int) -> bytes | None:
+        with smtplib.SMTP("127.0.0.1", port) as client:
+            client.starttls(context=client_context(verify=False))
+            assert isinstance(client.sock, ssl.SSLSocket)
+            return client.sock.getpeercert(binary_form=True)
+
+    first = issue()
+    with serving(tmp_path, "--discard", "--tls-cert", tmp_path / "both.pem") as server:
+        assert shown(server.port) == first
+        second = issue()
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: shown(server.port) == second)
+        (tmp_path / "both.pem").write_text("garbage")
+        server.signal(signal.SIGHUP)
+        assert shown(server.port) == second
+        assert "certificates were reloaded" in server.stop().err
+
+
+def wait_until(is_true: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if is_true():
+            return
+        time.sleep(0.01)
+    raise TimeoutError

@@ -544,7 +544,8 @@ async def test_paused_it_is_bound_but_takes_nobody(tmp_path: Path) -> None:
                 await client.closed()
             async with await RawClient.open(implicit, greeting=False) as client:
                 await client.closed()  # no word in clear where TLS is expected
-            assert await old.say(OPEN + "x\r\n.\r\n", 5) == ["250", "250 2.1.0", "250 2.1.5", "354", "250 2.0.0"]
+            assert (await old.say(OPEN, 4))[-1] == "354"
+            assert await old.say("x\r\n.\r\n") == ["250 2.0.0"]
             server.resume()
             assert not server.is_paused
             async with await RawClient.open(plain) as client:

@@ -25,9 +25,9 @@ from smtpx.protocol.extension import Extension
 from smtpx.protocol.limits import ServerLimits
 from smtpx.sasl import Credentials, ScramRecord
 from smtpx.server.body import Body
-from smtpx.server.listener import Server, host_name
+from smtpx.server.listener import Listener, Server, host_name
 from smtpx.server.maildir import Maildir, MaildirSession
-from smtpx.server.run import run_until_signal
+from smtpx.server.run import inherited_listeners, run_until_signal
 from smtpx.server.session import Reject, Session
 from smtpx.server.users import Users
 from smtpx.wire.address import ascii_domain
@@ -144,7 +144,8 @@ def serve(**options: Any) -> None:  # noqa: ANN401 - what click read; each optio
     """Receive mail.
 
     Each accepted message becomes one file in DIR/new, on disk before it is answered 250. SIGTERM or Ctrl-C lets
-    messages under way finish and exits 0; a second one does not wait.
+    messages under way finish and exits 0; a second one does not wait. SIGHUP reads certificates again; so does a change
+    of their files, within a minute.
 
     \b
     Examples:
@@ -182,16 +183,24 @@ def _check(options: dict[str, Any]) -> None:
             raise click.UsageError(f"--unix and --{name} exclude each other")
 
 
+def _listeners(options: dict[str, Any]) -> list[Listener]:
+    """Where to listen: on what a service manager has opened for us, else as the options say."""
+    tls, how = _tls(options), {name: options[name] for name in ("implicit_tls", "proxy_protocol")}
+    if inherited := inherited_listeners(tls, **how):
+        source = click.get_current_context().get_parameter_source
+        for name in ("host", "port", "unix_path"):
+            if source(name) is ParameterSource.COMMANDLINE:
+                option = name.removesuffix("_path")
+                raise click.UsageError(f"sockets were handed over (LISTEN_FDS): leave out --{option}")
+        return inherited
+    return [Listener(host=options["host"], port=options["port"], unix=options["unix_path"], tls=tls, **how)]
+
+
 def _server(options: dict[str, Any]) -> Server:
     try:
         return Server(
             _session(options),
-            host=options["host"],
-            port=options["port"],
-            unix=options["unix_path"],
-            tls=_tls(options),
-            implicit_tls=options["implicit_tls"],
-            proxy_protocol=options["proxy_protocol"],
+            listeners=_listeners(options),
             extensions=options["extensions"],
             hostname=options["hostname"],
             dialect=LMTP if options["lmtp"] else SMTP,
@@ -245,7 +254,8 @@ class _Factory:
 def _tls(options: dict[str, Any]) -> ssl.SSLContext | None:
     if options["tls_self_signed"]:
         with tempfile.TemporaryDirectory(prefix="smtpx-") as scratch:
-            return server_tls(*make_certificate(Path(scratch), options["hostname"] or host_name()))
+            made = make_certificate(Path(scratch), options["hostname"] or host_name())
+            return server_tls(*made, reloadable=False)
     return server_tls(options["tls_cert"], options["tls_key"]) if options["tls_cert"] else None
 
 
