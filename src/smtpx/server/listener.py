@@ -28,7 +28,10 @@ from smtpx.protocol.settings import ServerSettings
 from smtpx.sasl import LOGIN, PLAIN, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ServerMechanism
 from smtpx.server.certificates import Certificates
 from smtpx.server.connection import Connection
+from smtpx.server.exposure import Exposure, is_reachable
 from smtpx.server.guard import Guard
+from smtpx.server.hooks import own_methods, own_methods_of
+from smtpx.server.middleware import ChecksExposure
 from smtpx.server.observer import ServerObserver
 from smtpx.server.peer import SocketName
 from smtpx.server.proxy_header import DEFAULT_TRUSTED, ProxyError, ProxyHeader, ProxyParser, is_trusted
@@ -187,6 +190,24 @@ class Server:
         contexts = [plan.tls for plan in self._plans if plan.tls is not None]
         if len(set(contexts)) < len(contexts):
             raise ConfigurationError("listeners share a TLS context: a session ticket of one would open the other")
+        maker: object = self._session
+        if isinstance(maker, ChecksExposure):
+            maker.check_exposure(self.exposures)
+
+    @property
+    def exposures(self) -> list[Exposure]:
+        """Who can reach each listener, and whether they may log in there."""
+        settings = self._shell.protocol
+        found: list[Exposure] = []
+        for plan in self._plans:
+            place, is_public = is_reachable(plan.host, plan.unix, plan.sock)
+            in_clear = settings.allow_insecure_auth or (
+                plan.tls is None and any(not each.reveals_secret for each in settings.mechanisms)
+            )
+            has_auth = bool(settings.mechanisms)
+            has_clear_auth = has_auth and in_clear and not plan.implicit_tls
+            found.append(Exposure(place=place, is_public=is_public, has_auth=has_auth, has_clear_auth=has_clear_auth))
+        return found
 
     # Where it listens ------------------------------------------------------------------------------------------------
 
@@ -485,10 +506,8 @@ async def _read_proxy_header(sock: socket.socket) -> tuple[ProxyHeader, bytes]:
 def _served(mechanisms: Sequence[ServerMechanism], session: Callable[[], Session]) -> tuple[ServerMechanism, ...]:
     """The mechanisms that the session has a method for."""
     maker: object = getattr(session, "func", session)  # functools.partial(MySession, ...)
-    kind = cast("type[object]", maker) if isinstance(maker, type) else type(session())
-    judges = getattr(kind, "authenticate", None) is not Session.authenticate
-    looks_up = getattr(kind, "lookup", Session.lookup) is not Session.lookup
-    return tuple(each for each in mechanisms if (looks_up if each.needs_lookup else judges))
+    own = own_methods_of(cast("type[Session]", maker)) if isinstance(maker, type) else own_methods(session())
+    return tuple(each for each in mechanisms if ("lookup" if each.needs_lookup else "authenticate") in own)
 
 
 def host_name() -> str:
