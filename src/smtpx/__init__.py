@@ -43,6 +43,8 @@ _HOMES = {
     "smtpx.sasl.external": ("Certificate",),
     "smtpx.sasl.oauth": ("BearerToken",),
     "smtpx.server.listener": ("Listener", "Server"),
+    "smtpx.server.middleware": ("Middleware", "Stack"),
+    "smtpx.server.relay": ("AuthorizedRelay",),
     "smtpx.server.run": ("ServerThread", "serve"),
     "smtpx.server.session": ("Reject", "Session", "ok", "reply"),
     "smtpx.wire.address": ("NULL_SENDER", "Mailbox"),
@@ -84,6 +86,8 @@ if TYPE_CHECKING:
     from smtpx.sasl.external import Certificate
     from smtpx.sasl.oauth import BearerToken
     from smtpx.server.listener import Listener, Server
+    from smtpx.server.middleware import Middleware, Stack
+    from smtpx.server.relay import AuthorizedRelay
     from smtpx.server.run import ServerThread, serve
     from smtpx.server.session import Reject, Session, ok, reply
     from smtpx.wire.address import NULL_SENDER, Mailbox
@@ -98,6 +102,7 @@ __all__ = [
     "AsyncClient",
     "AsyncConnection",
     "AuthenticationError",
+    "AuthorizedRelay",
     "BearerToken",
     "Certificate",
     "Client",
@@ -113,6 +118,7 @@ __all__ = [
     "Listener",
     "LocalProtocolError",
     "Mailbox",
+    "Middleware",
     "Password",
     "PermanentRefusal",
     "ProtocolError",
@@ -129,6 +135,7 @@ __all__ = [
     "ServerLimits",
     "ServerThread",
     "Session",
+    "Stack",
     "TLSError",
     "TemporaryRefusal",
     "Timeouts",

@@ -329,6 +329,67 @@ def test_strangers_can_reach_it(tmp_path: Path, options: tuple[str, ...], warnin
     with serving(tmp_path, "--discard", "--host", "0.0.0.0", *options) as server:
         log = server.stop().err
     assert f"WARNING smtpx.serve listening beyond this host (0.0.0.0): {warning}; nothing is relayed" in log
+    assert "kept here is mail to anybody from everybody" in log
+
+
+def test_the_effective_policy_in_one_line(tmp_path: Path) -> None:
+    options = ("--local-domain", "bücher.example", "--local-domain", "*.example.net", "--relay-for", "10.0.0.0/8")
+    with serving(tmp_path, "--discard", "--host", "0.0.0.0", *options) as server:
+        (line,) = server.stop().err.splitlines()
+    assert line.endswith(
+        "(0.0.0.0): login off, TLS off; nothing is relayed; kept here is mail to xn--bcher-kva.example, *.example.net "
+        "from everybody, to others from 10.0.0.0/8 and for users who are logged in"
+    )
+
+
+@pytest.mark.parametrize(("relay_for", "other"), [((), "550 5.7.1"), (("--relay-for", "127.0.0.0/8"), "250 2.1.5")])
+def test_h101_local_domains_and_others(tmp_path: Path, relay_for: tuple[str, ...], other: str) -> None:
+    with serving(tmp_path, "--local-domain", "example.net", *relay_for) as server, Client(server.port) as client:
+        for line in ("EHLO x", ENVELOPE[0]):
+            client.say(line)
+        assert client.say("RCPT TO:<a@b.example>").startswith(other)
+        assert client.say("RCPT TO:<@example.net:a@b.example>").startswith(other)
+        for path in (
+            "b@EXAMPLE.net",
+            "a%b.example@example.net",
+            '"a@b.example"@example.net',
+            "b.example!a@example.net",
+        ):
+            assert client.say(f"RCPT TO:<{path}>").startswith("250 2.1.5")
+        client.say("DATA")
+        assert client.say("Subject: t\r\n\r\nx\r\n.").startswith("250")
+        assert len(server.messages) == 1
+
+
+def test_h101_who_is_logged_in_may_send_to_others(tmp_path: Path) -> None:
+    options = ("--local-domain", "example.net", "--auth-user", "me:secret", "--allow-insecure-auth", "--discard")
+    with serving(tmp_path, *options) as server, smtplib.SMTP("127.0.0.1", server.port) as client:
+        with pytest.raises(smtplib.SMTPRecipientsRefused):
+            client.sendmail("a@example.org", ["a@b.example"], "Subject: t\r\n\r\nx\r\n")
+        client.login("me", "secret")
+        assert client.sendmail("a@example.org", ["a@b.example"], "Subject: t\r\n\r\nx\r\n") == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--relay-for", "0.0.0.0/0"), "0.0.0.0/0 would be everybody: 0.0.0.0/0"),
+        (("--relay-for", "::/0", "--local-domain", "a.example"), "::/0 would be everybody: ::/0"),
+        (("--relay-for", "x"), "not a network: 'x' does not appear to be an IPv4 or IPv6 network"),
+        (("--local-domain", "a@b"), "not a domain: a@b"),
+        (
+            ("--host", "0.0.0.0", "--relay-for", "10.0.0.0/8"),
+            "0.0.0.0: without local domains and without AUTH nobody is served",
+        ),
+        (
+            ("--host", "0.0.0.0", "--local-domain", "a.example", "--auth-user", "a:b", "--allow-insecure-auth"),
+            "0.0.0.0: a login that gives the right to relay needs TLS",
+        ),
+    ],
+)
+def test_relays_that_are_not_served(capfd: pytest.CaptureFixture[str], options: tuple[str, ...], message: str) -> None:
+    outcome = run(capfd, "serve", "--discard", "--port", "0", *options)
+    assert (outcome.status, outcome.out, outcome.err) == (64, "", f"smtpx: {message} (see smtpx serve --help)\n")
 
 
 def test_only_this_host_can_reach_it(tmp_path: Path) -> None:
