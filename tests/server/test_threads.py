@@ -157,9 +157,9 @@ async def test_a_call_that_was_cancelled_before_it_began_is_never_made() -> None
 
 async def test_cancelled_when_it_is_over_already() -> None:
     pool = ThreadPool(1)
-    job = pool._job(str, 1)
+    job = pool.submit(str, 1)
     await eventually(lambda: job.is_over)
-    waiting = asyncio.create_task(pool._run(job))
+    waiting = asyncio.create_task(pool.result(job))
     await asyncio.sleep(0)
     pool._abandon(job)
     assert pool.abandoned == 0
@@ -187,12 +187,12 @@ async def test_what_is_to_be_done_behind_a_call(caplog: pytest.LogCaptureFixture
     pool = ThreadPool(1)
     done: list[int] = []
     with gate() as blocked:
-        job = pool._job(blocked.wait)
+        job = pool.submit(blocked.wait)
         await eventually(lambda: blocked.inside == 1)
         assert pool.after(job, lambda: 1 / 0)
         assert pool.after(job, lambda: done.append(1))
         blocked.opened.set()
-        await pool._run(job)
+        await pool.result(job)
     assert done == [1]
     assert "behind an abandoned call" in caplog.text
 

@@ -2,9 +2,8 @@
 
 import socket
 from dataclasses import dataclass
-from typing import cast
 
-from smtpx.net.targets import endpoint_text, is_loopback
+from smtpx.net.targets import endpoint_text, is_local_peer, is_loopback
 
 __all__ = ["Exposure", "is_reachable"]
 
@@ -30,8 +29,7 @@ def is_reachable(host: str | None, unix: str | None, sock: socket.socket | None)
     """Where a listener with these settings is, and whether other hosts can reach it."""
     if sock is not None:
         name: object = sock.getsockname()
-        is_public = isinstance(name, tuple) and not is_loopback(str(cast("tuple[object, ...]", name)[0]))
-        return endpoint_text(name), is_public
+        return endpoint_text(name), not is_local_peer(name)
     if unix is not None:
         return unix, False
     return host or "all addresses", host is None or not (host == "localhost" or is_loopback(host))

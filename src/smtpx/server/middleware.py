@@ -9,6 +9,10 @@ class Greylist(Middleware):
 Server(Stack(Archive, TransactionLog(), Greylist))        # the first one is outermost
 """
 
+# A method that returns a coroutine does for one that is one; that pyright wants the very type of the latter would bind
+# those who override it. And a property does for a variable that is set and read.
+# pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
+
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -45,7 +49,7 @@ class Middleware(Session):
         self.inner = inner
 
     @property  # one peer for all of them
-    def peer(self) -> Peer:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def peer(self) -> Peer:
         """Who is there."""
         return self.inner.peer
 

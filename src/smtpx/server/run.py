@@ -6,7 +6,7 @@ import logging
 import signal
 import ssl
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +56,7 @@ async def run_until_signal(
 
 
 @contextlib.contextmanager
-def _signal_handlers(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[None]:
+def _signal_handlers(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Generator[None]:
     loop = asyncio.get_running_loop()
     for number, handler in handlers.items():
         with contextlib.suppress(NotImplementedError):

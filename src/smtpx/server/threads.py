@@ -93,9 +93,17 @@ class ThreadPool:
         Raises:
             Reject: 451 4.3.0, if threads and queue are full.
         """
-        return cast("T", await self._run(self._job(function, *args)))
+        return cast("T", await self.result(self.submit(function, *args)))
 
-    def _job(self, function: Callable[..., Any], *args: object, is_urgent: bool = False) -> _Job:
+    def submit(self, function: Callable[..., Any], *args: object, is_urgent: bool = False) -> _Job:
+        """Have a call made; `result` waits for it.
+
+        Args:
+            is_urgent: it waits however many there are.
+
+        Raises:
+            Reject: 451 4.3.0, if threads and queue are full.
+        """
         context = contextvars.copy_context()
         job = _Job(lambda: context.run(function, *args))
         with self._changed:
@@ -106,7 +114,8 @@ class ThreadPool:
             self._provide()
         return job
 
-    async def _run(self, job: _Job) -> Any:  # noqa: ANN401 - what the call gives
+    async def result(self, job: _Job) -> Any:  # noqa: ANN401 - what the call gives
+        """What a call gives or raises. Who is cancelled while it waits abandons the call."""
         try:
             value, error = await job.future
         except asyncio.CancelledError:
@@ -257,8 +266,14 @@ def in_threads(session: Callable[[], BlockingSession], *, pool: ThreadPool | Non
     shared = pool or ThreadPool()
     own = {name for name in (*_HOOKS, "data", "close") if getattr(maker, name) is not getattr(BlockingSession, name)}
     methods: dict[str, Any] = {name: _in_thread(name) for name in _HOOKS if name in own}
-    methods |= {name: method for name, method in (("data", _data), ("close", _close)) if name in own}
-    methods["__init__"] = lambda self: _InThreads.__init__(self, session(), shared)
+    methods |= {
+        name: method for name, method in (("data", _InThreads.deliver), ("close", _InThreads.finish)) if name in own
+    }
+
+    def begin(self: _InThreads) -> None:
+        _InThreads.__init__(self, session(), shared)
+
+    methods["__init__"] = begin
     return cast("type[Session]", type(maker.__name__, (_InThreads,), methods))
 
 
@@ -276,8 +291,8 @@ class _InThreads(Session):
             raise Reject.of(_STILL_BUSY)
         blocking = self.blocking
         blocking.peer, blocking.context = self.peer, self.context
-        self._job = self.pool._job(function, *args, is_urgent=is_urgent)  # pyright: ignore[reportPrivateUsage]
-        return await self.pool._run(self._job)  # pyright: ignore[reportPrivateUsage]
+        self._job = self.pool.submit(function, *args, is_urgent=is_urgent)
+        return await self.pool.result(self._job)
 
     async def spool(self, body: Body) -> BinaryIO:
         """All of a body, in memory or in a file."""
@@ -289,8 +304,9 @@ class _InThreads(Session):
                 pieces.append(piece)
                 size += len(piece)
                 if size > _SPOOL_MEMORY:
-                    file = file or await self.call(tempfile.TemporaryFile)
-                    await self.call(file.write, b"".join(pieces))
+                    if file is None:
+                        file = await self.call(tempfile.TemporaryFile)
+                    await self.call(_write, file, b"".join(pieces))
                     pieces, size = [], 0
             if file is None:
                 return io.BytesIO(b"".join(pieces))
@@ -308,6 +324,24 @@ class _InThreads(Session):
         if self._job is None or not self.pool.after(self._job, file.close):
             file.close()
 
+    async def deliver(self, body: Body) -> Reply | Mapping[str, Reply] | None:
+        """What `data` is here."""
+        message = await self.spool(body)
+        try:
+            return cast("Reply | Mapping[str, Reply] | None", await self.call(self.blocking.data, message))
+        finally:
+            self.discard(message)
+
+    async def finish(self) -> None:
+        """What `close` is here: behind whatever is still at work."""
+        close = functools.partial(contextvars.copy_context().run, self.blocking.close)
+        if self._job is None or not self.pool.after(self._job, close):
+            await self.call(self.blocking.close, is_urgent=True)
+
+
+def _write(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
+
 
 def _finish(file: BinaryIO, rest: bytes) -> None:
     file.write(rest)
@@ -320,17 +354,3 @@ def _in_thread(name: str) -> Any:  # noqa: ANN401 - a method of any kind
 
     method.__name__ = name
     return method
-
-
-async def _data(self: _InThreads, body: Body) -> object:
-    message = await self.spool(body)
-    try:
-        return await self.call(self.blocking.data, message)
-    finally:
-        self.discard(message)
-
-
-async def _close(self: _InThreads) -> None:
-    close = functools.partial(contextvars.copy_context().run, self.blocking.close)
-    if self._job is None or not self.pool.after(self._job, close):
-        await self.call(self.blocking.close, is_urgent=True)
