@@ -47,6 +47,8 @@ _HOMES = {
     "smtpx.server.listener": ("Listener", "Server"),
     "smtpx.server.profiles": ("PROFILES", "Profile"),
     "smtpx.server.observer": ("ServerObserver",),
+    "smtpx.server.middleware": ("Middleware", "Stack"),
+    "smtpx.server.relay": ("AuthorizedRelay",),
     "smtpx.server.run": ("ServerThread", "serve"),
     "smtpx.server.session": ("Reject", "Session", "ok", "reply"),
     "smtpx.server.settings": ("Deadlines",),
@@ -91,8 +93,10 @@ if TYPE_CHECKING:
     from smtpx.sasl.external import Certificate
     from smtpx.sasl.oauth import BearerToken
     from smtpx.server.listener import Listener, Server
+    from smtpx.server.middleware import Middleware, Stack
     from smtpx.server.observer import ServerObserver
     from smtpx.server.profiles import PROFILES, Profile
+    from smtpx.server.relay import AuthorizedRelay
     from smtpx.server.run import ServerThread, serve
     from smtpx.server.session import Reject, Session, ok, reply
     from smtpx.server.settings import Deadlines
@@ -109,6 +113,7 @@ __all__ = [
     "AsyncClient",
     "AsyncConnection",
     "AuthenticationError",
+    "AuthorizedRelay",
     "BearerToken",
     "Certificate",
     "Client",
@@ -127,6 +132,7 @@ __all__ = [
     "Listener",
     "LocalProtocolError",
     "Mailbox",
+    "Middleware",
     "Outgoing",
     "Password",
     "PermanentRefusal",
@@ -147,6 +153,7 @@ __all__ = [
     "ServerObserver",
     "ServerThread",
     "Session",
+    "Stack",
     "TLSError",
     "TemporaryRefusal",
     "Timeouts",

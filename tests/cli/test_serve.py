@@ -368,6 +368,67 @@ def test_strangers_can_reach_it(tmp_path: Path, options: tuple[str, ...], warnin
     with serving(tmp_path, "--discard", "--host", "0.0.0.0", *options) as server:
         log = server.stop().err
     assert f"WARNING smtpx.serve listening beyond this host (0.0.0.0): {warning}; nothing is relayed" in log
+    assert "kept here is mail to anybody from everybody" in log
+
+
+def test_the_effective_policy_in_one_line(tmp_path: Path) -> None:
+    options = ("--local-domain", "bücher.example", "--local-domain", "*.example.net", "--relay-for", "10.0.0.0/8")
+    with serving(tmp_path, "--discard", "--host", "0.0.0.0", *options) as server:
+        (line,) = server.stop().err.splitlines()
+    assert line.endswith(
+        "(0.0.0.0): login off, TLS off; nothing is relayed; kept here is mail to xn--bcher-kva.example, *.example.net "
+        "from everybody, to others from 10.0.0.0/8 and for users who are logged in"
+    )
+
+
+@pytest.mark.parametrize(("relay_for", "other"), [((), "550 5.7.1"), (("--relay-for", "127.0.0.0/8"), "250 2.1.5")])
+def test_h101_local_domains_and_others(tmp_path: Path, relay_for: tuple[str, ...], other: str) -> None:
+    with serving(tmp_path, "--local-domain", "example.net", *relay_for) as server, Client(server.port) as client:
+        for line in ("EHLO x", ENVELOPE[0]):
+            client.say(line)
+        assert client.say("RCPT TO:<a@b.example>").startswith(other)
+        assert client.say("RCPT TO:<@example.net:a@b.example>").startswith(other)
+        for path in (
+            "b@EXAMPLE.net",
+            "a%b.example@example.net",
+            '"a@b.example"@example.net',
+            "b.example!a@example.net",
+        ):
+            assert client.say(f"RCPT TO:<{path}>").startswith("250 2.1.5")
+        client.say("DATA")
+        assert client.say("Subject: t\r\n\r\nx\r\n.").startswith("250")
+        assert len(server.messages) == 1
+
+
+def test_h101_who_is_logged_in_may_send_to_others(tmp_path: Path) -> None:
+    options = ("--local-domain", "example.net", "--auth-user", "me:secret", "--allow-insecure-auth", "--discard")
+    with serving(tmp_path, *options) as server, smtplib.SMTP("127.0.0.1", server.port) as client:
+        with pytest.raises(smtplib.SMTPRecipientsRefused):
+            client.sendmail("a@example.org", ["a@b.example"], "Subject: t\r\n\r\nx\r\n")
+        client.login("me", "secret")
+        assert client.sendmail("a@example.org", ["a@b.example"], "Subject: t\r\n\r\nx\r\n") == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--relay-for", "0.0.0.0/0"), "0.0.0.0/0 would be everybody: 0.0.0.0/0"),
+        (("--relay-for", "::/0", "--local-domain", "a.example"), "::/0 would be everybody: ::/0"),
+        (("--relay-for", "x"), "not a network: 'x' does not appear to be an IPv4 or IPv6 network"),
+        (("--local-domain", "a@b"), "not a domain: a@b"),
+        (
+            ("--host", "0.0.0.0", "--relay-for", "10.0.0.0/8"),
+            "0.0.0.0: without local domains and without AUTH nobody is served",
+        ),
+        (
+            ("--host", "0.0.0.0", "--local-domain", "a.example", "--auth-user", "a:b", "--allow-insecure-auth"),
+            "0.0.0.0: a login that gives the right to relay needs TLS",
+        ),
+    ],
+)
+def test_relays_that_are_not_served(capfd: pytest.CaptureFixture[str], options: tuple[str, ...], message: str) -> None:
+    outcome = run(capfd, "serve", "--discard", "--port", "0", *options)
+    assert (outcome.status, outcome.out, outcome.err) == (64, "", f"smtpx: {message} (see smtpx serve --help)\n")
 
 
 def test_only_this_host_can_reach_it(tmp_path: Path) -> None:
@@ -555,3 +616,81 @@ def test_the_transaction_joins_reply_log_and_file(tmp_path: Path) -> None:
     (record,) = [record for record in records if "message from" in record["message"]]
     assert (record["connection"], record["transaction"]) == (match[1], f"{match[1]}.1")
     assert f"({match[1]}.1)".encode() in stored.split(b"Subject:")[0]
+
+
+# Under a service manager --------------------------------------------------------------------------------------------
+
+
+HANDED_OVER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.executable, [sys.executable, "-m", "smtpx", "serve", "--discard", *sys.argv[2:]])
+"""
+
+
+def handed_over(sock: socket.socket, *options: str) -> "subprocess.Popen[str]":
+    """`smtpx serve`, started with a socket."""
+    return subprocess.Popen(
+        [sys.executable, "-c", HANDED_OVER, str(sock.fileno()), *options],
+        pass_fds=[sock.fileno()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_socket_activation() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock, handed_over(sock, "--tls-self-signed") as process:
+        port = sock.getsockname()[1]
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"listening on smtp://127.0.0.1:{port}\n"
+        with Client(port) as client:
+            assert "STARTTLS" in client.say("EHLO x")
+        process.terminate()
+        assert process.wait(20) == 0
+        process.communicate()
+
+
+@pytest.mark.parametrize("option", ["--port", "--host", "--unix"])
+def test_socket_activation_and_a_place_of_ones_own(option: str) -> None:
+    value = {"--port": "0", "--host": "127.0.0.1", "--unix": "/nonexistent/s"}[option]
+    with socket.create_server(("127.0.0.1", 0)) as sock, handed_over(sock, option, value) as process:
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, out) == (64, "")
+        assert f"sockets were handed over (LISTEN_FDS): leave out {option}" in err
+
+
+def test_certificates_are_reloaded_on_sighup(tmp_path: Path) -> None:
+    authority = trustme.CA()
+
+    def issue() -> bytes:
+        leaf = authority.issue_cert("localhost")
+        leaf.private_key_and_cert_chain_pem.write_to_path(tmp_path / "new.pem")
+        os.rename(tmp_path / "new.pem", tmp_path / "both.pem")
+        return ssl.PEM_cert_to_DER_cert(leaf.cert_chain_pems[0].bytes().decode())
+
+    def shown(port: int) -> bytes | None:
+        with smtplib.SMTP("127.0.0.1", port) as client:
+            client.starttls(context=client_context(verify=False))
+            assert isinstance(client.sock, ssl.SSLSocket)
+            return client.sock.getpeercert(binary_form=True)
+
+    first = issue()
+    with serving(tmp_path, "--discard", "--tls-cert", tmp_path / "both.pem") as server:
+        assert shown(server.port) == first
+        second = issue()
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: shown(server.port) == second)
+        (tmp_path / "both.pem").write_text("garbage")
+        server.signal(signal.SIGHUP)
+        assert shown(server.port) == second
+        assert "certificates were reloaded" in server.stop().err
+
+
+def wait_until(is_true: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if is_true():
+            return
+        time.sleep(0.01)
+    raise TimeoutError

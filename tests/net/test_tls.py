@@ -1,13 +1,15 @@
 """The TLS layer in memory: handshake, octets both ways, ends, and what may go wrong."""
 
+import gc
 import ssl
+import weakref
 from pathlib import Path
 
 import pytest
 import trustme
 
 from smtpx.errors import ConfigurationError, TLSError
-from smtpx.net.tls import TLSLayer, client_context, server_tls
+from smtpx.net.tls import TLSLayer, client_context, recipe_of, server_tls
 
 Files = tuple[Path, Path, Path]
 
@@ -206,3 +208,120 @@ def test_a_client_that_does_not_trust_us_says_so(files: Files) -> None:
     with pytest.raises(TLSError) as ours:
         server.receive(client.output())
     assert ours.value.reason == "alert"
+
+
+# Several certificates, and how a context is made again ---------------------------------------------------------------
+
+
+AUTHORITY = trustme.CA()
+
+
+def issue(directory: Path, *names: str) -> Path:
+    leaf = AUTHORITY.issue_cert(*names)
+    path = directory / f"{names[0].replace('*', 'any')}.pem"
+    leaf.private_key_and_cert_chain_pem.write_to_path(str(path))
+    return path
+
+
+def names_shown(context: ssl.SSLContext, wanted: str | None) -> set[str]:
+    """The names in the certificate that a client is shown who asks for `wanted`; both sides name the same channel."""
+    ours = ssl.create_default_context()
+    AUTHORITY.configure_trust(ours)
+    ours.check_hostname = False
+    client, server = TLSLayer(ours, server_hostname=wanted), TLSLayer(context, server_side=True)
+    client.start()
+    server.start()
+    pump(client, server)
+    assert client.facts.bindings == server.facts.bindings != {}
+    assert server.facts.server_name == wanted
+    certificate = client._object.getpeercert()
+    assert certificate is not None
+    return {str(value) for _, value in certificate["subjectAltName"]}  # type: ignore[misc]
+
+
+def test_certificates_by_name(tmp_path: Path) -> None:
+    context = server_tls(
+        issue(tmp_path, "default.example"),
+        names={
+            "MAIL.example.org": (issue(tmp_path, "mail.example.org"), None),
+            "*.example.org": (issue(tmp_path, "*.example.org"), None),
+            "bücher.example": (issue(tmp_path, "xn--bcher-kva.example"), None),
+        },
+    )
+    shown = {
+        None: "default.example",
+        "unknown.example": "default.example",
+        "example.org": "default.example",
+        "a.b.example.org": "default.example",
+        "Mail.Example.org": "mail.example.org",
+        "smtp.example.org": "*.example.org",
+        "xn--bcher-kva.example": "xn--bcher-kva.example",
+    }
+    for wanted, expected in shown.items():
+        assert names_shown(context, wanted) == {expected}
+
+
+def test_what_is_no_name(tmp_path: Path) -> None:
+    path = issue(tmp_path, "x.example")
+    with pytest.raises(ConfigurationError, match="not a name for a certificate: not a domain name"):
+        server_tls(path, names={"bü..x": (path, None)})
+    with pytest.raises(ConfigurationError, match="can't use certificate"):
+        server_tls(path, names={"x.example": (tmp_path / "missing", None)})
+
+
+def test_a_key_with_a_passphrase_is_not_asked_for(tmp_path: Path) -> None:
+    from cryptography.hazmat.primitives import serialization
+
+    leaf = AUTHORITY.issue_cert("x.example")
+    key = serialization.load_pem_private_key(leaf.private_key_pem.bytes(), None)
+    encryption = serialization.BestAvailableEncryption(b"secret")
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(*form))
+    leaf.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    with pytest.raises(ConfigurationError, match="protected by a passphrase"):
+        server_tls(tmp_path / "cert.pem", tmp_path / "key.pem")
+
+
+def test_a_context_is_made_again_with_all_its_settings(tmp_path: Path) -> None:
+    configured: list[ssl.SSLContext] = []
+
+    def configure(context: ssl.SSLContext) -> None:
+        configured.append(context)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    path, other = issue(tmp_path, "x.example"), issue(tmp_path, "y.example")
+    context = server_tls(path, names={"y.example": (other, None)}, session_tickets=False, configure=configure)
+    recipe = recipe_of(context)
+    assert recipe is not None
+    assert [files.certificate for files in recipe.files] == [path, other]
+    recipe.check(context)
+    again = recipe.make()
+    assert again is not context
+    assert again in configured
+    assert (again.maximum_version, again.num_tickets) == (ssl.TLSVersion.TLSv1_2, 0)
+    assert names_shown(again, "y.example") == {"y.example"}
+    found = recipe_of(again)
+    assert found is not None
+    assert found.files == recipe.files
+
+
+def test_a_change_that_would_be_lost_is_noticed(tmp_path: Path) -> None:
+    context = server_tls(issue(tmp_path, "x.example"))
+    recipe = recipe_of(context)
+    assert recipe is not None
+    context.verify_mode = ssl.CERT_REQUIRED
+    with pytest.raises(ConfigurationError, match=r"changed after server_tls made it.*configure="):
+        recipe.check(context)
+
+
+def test_contexts_that_are_not_made_again(tmp_path: Path) -> None:
+    assert recipe_of(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)) is None
+    assert recipe_of(server_tls(issue(tmp_path, "x.example"), reloadable=False)) is None
+
+
+def test_recipes_do_not_keep_contexts_alive(tmp_path: Path) -> None:
+    context = server_tls(issue(tmp_path, "x.example"))
+    gone = weakref.ref(context)
+    del context
+    gc.collect()
+    assert gone() is None

@@ -1,6 +1,7 @@
 """Session methods called by name, and what becomes of what they raise."""
 
 import asyncio
+import contextvars
 import gc
 import logging
 import weakref
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 from smtpx.protocol import replies
+from smtpx.protocol.replies import make
+from smtpx.server.context import current_session
 from smtpx.server.hooks import Hooks
 from smtpx.server.inline import Outcome
 from smtpx.server.session import Reject, Session, ok
@@ -182,3 +185,48 @@ async def test_whether_it_was_told_to_end_is_known_until_the_next_call() -> None
     rig.hooks.start("mail", ("a", "b"), lambda outcome: None)
     assert not rig.hooks.is_cancelled
     rig.hooks.stop()
+
+
+@pytest.mark.parametrize(
+    ("reply", "sent"),
+    [
+        (make(250, "2.0.0", "x", close=True), make(250, "2.0.0", "x")),
+        (make(451, "4.7.1", "x", close=True), make(421, "4.7.1", "x", close=True)),
+        (make(451, "4.7.1", "x"), make(451, "4.7.1", "x")),
+        (make(421, "4.7.1", "x", close=True), make(421, "4.7.1", "x", close=True)),
+        (make(550, "5.7.1", "x", close=True), make(550, "5.7.1", "x", close=True)),
+    ],
+)
+async def test_a_connection_ends_behind_421_and_5yz_only(reply: Reply, sent: Reply) -> None:
+    """server-hardening 11: and only where the session has marked its reply."""
+    hooks = Hooks(Session(), asyncio.get_running_loop(), lambda *_, **__: None, "")
+    assert hooks.reply_to("mail", Outcome(reply, None)) == sent
+    if reply.code >= 400:
+        assert hooks.reply_to("mail", Outcome(None, Reject.of(reply))) == sent
+    assert hooks.verdicts_of(Outcome(reply, None), []) == [sent]
+
+
+async def test_all_methods_run_in_one_context_that_knows_the_session() -> None:
+    variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
+
+    class Counting(Session):
+        async def data(self, body: Any) -> None:  # noqa: ANN401
+            variable.set(1)
+            await asyncio.sleep(0.01)
+
+        async def command(self, verb: str, argument: str | None) -> Reply | None:
+            await asyncio.sleep(0)
+            assert current_session() is self
+            return ok(str(variable.get()))
+
+    session = Counting()
+    hooks = Hooks(session, loop := asyncio.get_running_loop(), lambda *_, **__: None, "")
+    data, command = loop.create_future(), loop.create_future()
+    assert hooks.start("data", (None,), data.set_result) is None
+    assert hooks.start("command", ("X", None), command.set_result) is None  # while `data` waits
+    assert (await command).value == ok("1")
+    assert not data.done()
+    await data
+    assert current_session() is None
+    assert variable.get() == 0
+    hooks.stop()

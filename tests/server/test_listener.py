@@ -7,15 +7,18 @@ import logging
 import os
 import resource
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from smtpx.errors import ConfigurationError
+from smtpx.net.tls import server_tls
 from smtpx.protocol.dialect import LMTP
 from smtpx.protocol.limits import ServerLimits
 from smtpx.server import listener as listener_module
+from smtpx.server.exposure import Exposure
 from smtpx.server.listener import Listener, Server, host_name
 from smtpx.server.session import Session
 from smtpx.server.settings import Deadlines
@@ -24,6 +27,7 @@ from tests.server.rig import (
     OPEN,
     RawClient,
     Recorder,
+    certificate,
     eventually,
     fresh_server_tls,
     nothing_left,
@@ -568,3 +572,82 @@ async def test_h085_a_balancer_that_looks_and_goes(heard: bool, caplog: pytest.L
             await eventually(lambda: server._guard.connections == 0)
             client.sock.close()
     assert len(caplog.messages) == (2 if heard else 0)
+
+
+# Pause ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_paused_it_is_bound_but_takes_nobody(tmp_path: Path) -> None:
+    kind, made = recorders()
+    listeners = [Listener(port=0), Listener(port=0, tls=fresh_server_tls(), implicit_tls=True)]
+    async with running(kind, listeners=listeners) as server:
+        plain, implicit = (int(url.rpartition(":")[2]) for url in server.addresses)
+        async with await RawClient.open(plain) as old:
+            server.pause()
+            server.pause()
+            assert server.is_paused
+            async with await RawClient.open(plain, greeting=False) as client:
+                assert await client.codes(1) == ["421 4.3.2"]
+                await client.closed()
+            async with await RawClient.open(implicit, greeting=False) as client:
+                await client.closed()  # no word in clear where TLS is expected
+            assert (await old.say(OPEN, 4))[-1] == "354"
+            assert await old.say("x\r\n.\r\n") == ["250 2.0.0"]
+            server.resume()
+            assert not server.is_paused
+            async with await RawClient.open(plain) as client:
+                await client.probe()
+    assert len(made) == 2  # nobody was made a session for nothing
+
+
+async def test_drained_while_it_is_paused() -> None:
+    async with running() as server:
+        server.pause()
+        await server.drain(0.1)
+
+
+# Certificates and exposure -------------------------------------------------------------------------------------------
+
+
+async def test_certificates_are_reloaded_when_asked_and_when_files_change(tmp_path: Path) -> None:
+    path = tmp_path / "both.pem"
+    certificate().private_key_and_cert_chain_pem.write_to_path(str(path))
+    async with running(tls=server_tls(path), tls_watch_seconds=0.01) as server:
+        end = server.certificates.not_after
+        assert end is not None
+        path.write_text("garbage")
+        with pytest.raises(ConfigurationError):
+            server.reload_tls()
+        assert (server.certificates.not_after, server.certificates.error is None) == (end, False)
+        certificate().private_key_and_cert_chain_pem.write_to_path(str(path))
+        await eventually(lambda: server.certificates.error is None)
+
+
+def test_one_context_for_two_listeners() -> None:
+    shared = fresh_server_tls()
+    with pytest.raises(ConfigurationError, match="share a TLS context"):
+        Server(Session, listeners=[Listener(tls=shared), Listener(tls=shared)])
+
+
+def test_what_strangers_see_is_shown_to_whoever_judges_it() -> None:
+    class Judge:
+        seen: Sequence[Exposure] = ()
+
+        def __call__(self) -> Session:
+            return Authenticating()
+
+        def check_exposure(self, exposures: Sequence[Exposure]) -> None:
+            self.seen = exposures
+
+    listeners = [
+        Listener(),
+        Listener(host="0.0.0.0", tls=fresh_server_tls()),
+        Listener(host="0.0.0.0", tls=fresh_server_tls(), implicit_tls=True),
+    ]
+    for clear in (False, True):
+        judge = Judge()
+        server = Server(judge, listeners=listeners, allow_insecure_auth=clear)
+        assert judge.seen == server.exposures
+        assert [each.is_public for each in judge.seen] == [False, True, True]
+        assert all(each.has_auth for each in judge.seen)
+        assert [each.has_clear_auth for each in judge.seen] == [clear, clear, False]

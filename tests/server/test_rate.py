@@ -1,61 +1,94 @@
-"""Allowances that fill up again: GCRA, in bounded memory."""
+"""The rate limiter against a clock of our own, and against a slow and simple model."""
 
-import random
+import time
+from collections.abc import Hashable
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smtpx.errors import ConfigurationError
 from smtpx.server.rate import Rate
 
 
-def test_all_at_once_and_then_one_by_one() -> None:
-    rate = Rate(60)
-    for _ in range(10):
-        assert rate.has_room("a", 10, 0.0)
-        rate.count("a", 10, 0.0)
-    assert not rate.has_room("a", 10, 0.0)
-    assert not rate.has_room("a", 10, 5.9)
-    assert rate.has_room("a", 10, 6.0)
-    rate.count("a", 10, 6.0)
-    assert not rate.has_room("a", 10, 6.0)
-    assert rate.has_room("b", 10, 0.0)
+def test_a_burst_and_then_one_at_a_time() -> None:
+    rate = Rate(3, per_seconds=30)
+    assert str(rate) == "3 in 30 s"
+    assert [rate.wait_seconds("a", now=100.0) for _ in range(5)] == [0.0, 0.0, 0.0, 10.0, 10.0]
+    assert rate.wait_seconds("a", now=105.0) == 5.0
+    assert rate.wait_seconds("a", now=110.0) == 0.0
+    assert rate.wait_seconds("a", now=110.0) == 10.0
+    assert [rate.wait_seconds("a", now=1000.0) for _ in range(4)] == [0.0, 0.0, 0.0, 10.0]
 
 
-def test_no_window_holds_more_than_twice_the_number() -> None:
-    rate, random_ = Rate(60), random.Random(1)
-    now, taken = 0.0, []
-    for _ in range(5000):
-        now += random_.random()
-        if rate.has_room("a", 30, now):
-            rate.count("a", 30, now)
-            taken.append(now)
-    assert max(sum(1 for each in taken if start <= each < start + 60) for start in taken) <= 60
-    assert len(taken) <= 30 + now / 2 + 1  # in the long run it is 30 a minute
-    assert len(taken) >= now / 2 - 1
+def test_keys_do_not_know_each_other() -> None:
+    rate = Rate(1)
+    assert [rate.wait_seconds(key, now=0.0) for key in ("a", "b", ("a", 1))] == [0.0, 0.0, 0.0]
+    assert rate.wait_seconds("a", now=0.0) == 60.0
 
 
-def test_what_happens_beyond_the_allowance_does_not_pile_up() -> None:
-    rate = Rate(60)
-    for _ in range(1000):
-        rate.count("a", 10, 0.0)
-    assert not rate.has_room("a", 10, 5.9)
-    assert rate.has_room("a", 10, 6.1)
+def test_less_than_one_at_a_time_and_a_burst_of_ones_own() -> None:
+    assert [Rate(0.5).wait_seconds("a", now=0.0), Rate(0.5).burst] == [0.0, 1]
+    rate = Rate(60, burst=2)
+    assert [rate.wait_seconds("a", now=0.0) for _ in range(3)] == [0.0, 0.0, 1.0]
 
 
-def test_none_at_all() -> None:
-    rate = Rate(60)
-    assert not rate.has_room("a", 0, 0.0)
-    rate.count("a", 0, 0.0)
-    assert len(rate) == 0
+def test_what_is_paid_off_is_forgotten() -> None:
+    rate = Rate(1, per_seconds=1)
+    for number in range(1000):
+        rate.wait_seconds(number, now=number * 0.1)
+    assert len(rate) < 30
+    for _ in range(30):
+        rate.wait_seconds("a", now=10_000.0)
+        rate.wait_seconds("b", now=10_000.0)
+    assert len(rate) <= 2
 
 
-def test_keys_are_bounded_and_the_least_recent_are_forgotten() -> None:
-    rate = Rate(60, max_keys=16)
-    for last in range(16):
-        rate.count(last, 1, 0.0)
-    rate.count(0, 1, 1.0)
-    rate.count("new", 1, 1.0)
-    assert len(rate) == 14
-    assert rate.has_room(1, 1, 1.0)
-    assert not rate.has_room(0, 1, 1.0)
-    assert not rate.has_room("new", 1, 1.0)
-    for key in range(10_000):
-        rate.count(key, 1, 2.0)
-        assert len(rate) <= 16
+def test_memory_is_bounded_and_the_quiet_are_forgotten_first() -> None:
+    rate = Rate(1, per_seconds=1000, max_keys=3)
+    for key in "abc":
+        rate.wait_seconds(key, now=0.0)
+    assert rate.wait_seconds("a", now=0.0) > 0  # not quiet, though refused
+    rate.wait_seconds("d", now=0.0)
+    assert len(rate) == 3
+    assert rate.wait_seconds("a", now=0.0) > 0
+    assert rate.wait_seconds("b", now=0.0) == 0.0
+    for number in range(100):
+        rate.wait_seconds(number, now=0.0)
+    assert len(rate) == 3
+
+
+def test_by_the_clock() -> None:
+    rate = Rate(1, per_seconds=3600)
+    before = time.monotonic()
+    assert rate.wait_seconds("a") == 0.0
+    assert 0 < rate.wait_seconds("a") <= 3600
+    assert rate.wait_seconds("a", now=before + 3700) == 0.0
+
+
+@pytest.mark.parametrize(
+    "options", [{"count": 0}, {"count": -1}, {"count": 1, "per_seconds": 0}, {"count": 1, "burst": 0}]
+)
+def test_numbers_that_make_no_sense(options: dict[str, float]) -> None:
+    with pytest.raises(ConfigurationError, match="positive numbers"):
+        Rate(**options)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError):
+        Rate(float("nan"), burst=1)
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 40)), max_size=60))
+def test_it_is_a_bucket_that_leaks(events: list[tuple[Hashable, int]]) -> None:
+    rate = Rate(4, per_seconds=32)  # one each 8 s, exact in binary
+    level, at = {"a": 0.0, "b": 0.0}, {"a": 0.0, "b": 0.0}
+    now = 0.0
+    for key, step in events:
+        now += step / 4
+        name = str(key)
+        level[name] = max(level[name] - (now - at[name]) / 8, 0.0)
+        at[name] = now
+        allowed = level[name] + 1 <= 4
+        level[name] += allowed
+        wait = rate.wait_seconds(key, now=now)
+        assert (wait == 0.0) is allowed
+        if not allowed:
+            assert wait == (level[name] - 3) * 8

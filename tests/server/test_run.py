@@ -1,24 +1,29 @@
 """A server without an event loop of one's own."""
 
 import asyncio
+import contextlib
 import errno
+import logging
 import os
 import signal
 import smtplib
 import socket
+import ssl
 import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from smtpx.errors import ConfigurationError
+from smtpx.net.tls import server_tls
 from smtpx.server.listener import Listener, Server
-from smtpx.server.run import ServerThread, run_until_signal, serve
+from smtpx.server.run import ServerThread, inherited_listeners, run_until_signal, serve
 from smtpx.server.session import Session
 from tests.server.rig import OPEN, RawClient, Recorder, eventually, nothing_left, recorders
 
@@ -257,3 +262,127 @@ def test_serve_says_what_is_wrong() -> None:
         serve(Session, implicit_tls=True)
     with pytest.raises(OSError, match=r"192\.0\.2\.1"):
         serve(Session, host="192.0.2.1", port=0)
+
+
+# A service manager ---------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
+    """Somebody to be told; gives what was said next."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify"))
+        sock.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield lambda: sock.recv(1000).decode().partition("\n")[0]
+
+
+async def test_a_manager_is_told_of_every_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    leaf = trustme.CA().issue_cert("localhost")
+    leaf.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "both.pem"))
+    with manager(tmp_path, monkeypatch) as told:
+        server = Server(Session, port=0, tls=server_tls(tmp_path / "both.pem"))
+        running = asyncio.create_task(run_until_signal(server))
+        assert await asyncio.to_thread(told) == "READY=1"
+        (tmp_path / "both.pem").write_text("garbage")
+        for word in ("not reloaded", "were reloaded"):
+            caplog.clear()
+            caplog.set_level(logging.INFO, "smtpx.server")
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert await asyncio.to_thread(told) == "RELOADING=1"
+            assert await asyncio.to_thread(told) == "READY=1"
+            assert word in caplog.text
+            leaf.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "both.pem"))
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await asyncio.to_thread(told) == "STOPPING=1"
+        await running
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+async def test_nothing_to_reload(caplog: pytest.LogCaptureFixture) -> None:
+    """SIGHUP does not end a server that has no certificates."""
+    caplog.set_level(logging.INFO, "smtpx.server")
+    server = Server(Session, port=0)
+    running = asyncio.create_task(run_until_signal(server))
+    await eventually(lambda: bool(server.addresses))
+    os.kill(os.getpid(), signal.SIGHUP)
+    await eventually(lambda: "no certificates to reload" in caplog.text)
+    await server.drain()
+    await running
+
+
+async def test_where_there_is_no_sighup(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smtpx.server.run._RELOAD", None)
+    server = Server(Session, port=0)
+    running = asyncio.create_task(run_until_signal(server))
+    await eventually(lambda: bool(server.addresses))
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    await server.drain()
+    await running
+
+
+def hand_over(monkeypatch: pytest.MonkeyPatch, *sockets: socket.socket) -> None:
+    """As if this process had been started with sockets."""
+    copies = [sock.dup().detach() for sock in sockets]
+    assert copies == list(range(copies[0], copies[0] + len(copies)))
+    monkeypatch.setattr("smtpx.net.systemd._FIRST", copies[0])
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDS", str(len(copies)))
+
+
+def test_listeners_on_sockets_that_were_handed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert inherited_listeners() == []
+    leaf = trustme.CA().issue_cert("localhost")
+    leaf.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "both.pem"))
+    context = server_tls(tmp_path / "both.pem")
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        hand_over(monkeypatch, one, other)
+        found = inherited_listeners(context, implicit_tls=True)
+        assert [each.sock.getsockname() for each in found if each.sock] == [one.getsockname(), other.getsockname()]
+        assert found[0].tls is context
+        assert found[1].tls not in (None, context)
+        assert all(each.implicit_tls for each in found)
+        for each in found:
+            assert each.sock is not None
+            each.sock.close()
+        hand_over(monkeypatch, one, other)
+        with pytest.raises(ConfigurationError, match="made by server_tls"):
+            inherited_listeners(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        hand_over(monkeypatch, one)
+        (alone,) = inherited_listeners()
+        assert alone.sock is not None
+        alone.sock.close()
+
+
+SERVED = """
+    import os, sys, smtpx
+    os.dup2({number}, 3)
+    os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+    smtpx.serve(smtpx.Session{options})
+"""
+
+
+@pytest.mark.parametrize("options", ["", ", implicit_tls=False, proxy_protocol=False"])
+def test_serve_on_a_socket_that_was_handed_over(options: str) -> None:
+    """Who connects before the server runs is served, not refused."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        code = textwrap.dedent(SERVED).format(number=sock.fileno(), options=options)
+        with (
+            socket.create_connection(sock.getsockname()) as early,
+            subprocess.Popen([sys.executable, "-c", code], pass_fds=[sock.fileno()]) as child,
+        ):
+            sock.close()
+            early.settimeout(20)
+            assert early.recv(1000).startswith(b"220 ")
+            child.send_signal(signal.SIGTERM)
+            assert early.recv(1000).startswith(b"421 4.3.2")
+            assert child.wait() == 0
+
+
+def test_serve_listens_where_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        hand_over(monkeypatch, sock)
+        with pytest.raises(OSError, match=r"192\.0\.2\.1"):
+            serve(Session, host="192.0.2.1", port=0)

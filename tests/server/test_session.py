@@ -96,3 +96,10 @@ async def test_the_defaults_let_in_who_has_proven_to_be_the_user() -> None:
     assert await session.authenticate(Credentials("SCRAM-SHA-256", "user", "user", is_proven=True)) is None
     with pytest.raises(Reject, match=r"535 5\.7\.8"):
         await session.authenticate(Credentials("SCRAM-SHA-256", "user", "root", is_proven=True))
+
+
+def test_a_context_for_each_session_made_when_it_is_asked_for() -> None:
+    one, other = Session(), Session()
+    assert one._context is None
+    assert one.context is one.context
+    assert one.context is not other.context

@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib
-import ipaddress
 import logging
 import re
 import ssl
@@ -26,10 +25,12 @@ from smtpx.protocol.extension import Extension
 from smtpx.protocol.limits import ServerLimits
 from smtpx.sasl import Credentials, ScramRecord
 from smtpx.server.body import Body
-from smtpx.server.listener import Server, host_name
+from smtpx.server.listener import Listener, Server, host_name
 from smtpx.server.maildir import Maildir, MaildirSession
+from smtpx.server.middleware import Stack
 from smtpx.server.profiles import PROFILES
-from smtpx.server.run import run_until_signal
+from smtpx.server.relay import AuthorizedRelay
+from smtpx.server.run import inherited_listeners, run_until_signal
 from smtpx.server.session import Reject, Session
 from smtpx.server.users import Users
 from smtpx.wire.address import ascii_domain
@@ -90,6 +91,12 @@ def _extensions(_: click.Context, __: click.Parameter, value: str | None) -> tup
         raise click.BadParameter(str(error)) from None
 
 
+def _relay(options: dict[str, Any]) -> AuthorizedRelay | None:
+    """The guard, where one is asked for; without it every recipient is taken, stored here, and sent to nobody."""
+    local, trusted = options["local_domains"], options["relay_for"]
+    return AuthorizedRelay(local, trusted_networks=trusted) if local or trusted else None
+
+
 _positive = click.IntRange(min=1)
 
 
@@ -140,6 +147,20 @@ _positive = click.IntRange(min=1)
 @click.option(
     "--bare-newline", type=click.Choice(["reject", "normalize"]), default="reject", help="CR or LF that stand alone."
 )
+@click.option(
+    "--local-domain",
+    "local_domains",
+    multiple=True,
+    metavar="DOMAIN",
+    help="Take mail for this domain (*.DOMAIN: all below it), and none for others but from users who are logged in and "
+    "--relay-for: 550 5.7.1.  [default: take all]",
+)
+@click.option(
+    "--relay-for",
+    multiple=True,
+    metavar="NETWORK",
+    help="Take mail for any domain from this network; unix = unix sockets.",
+)
 @click.option("--proxy-protocol", is_flag=True, help="Every connection begins with a PROXY header, version 1 or 2.")
 @click.option(
     "--extensions",
@@ -158,7 +179,8 @@ def serve(**options: Any) -> None:  # noqa: ANN401 - what click read; each optio
     """Receive mail.
 
     Each accepted message becomes one file in DIR/new, on disk before it is answered 250. SIGTERM or Ctrl-C lets
-    messages under way finish and exits 0; a second one does not wait.
+    messages under way finish and exits 0; a second one does not wait. SIGHUP reads certificates again; so does a change
+    of their files, within a minute.
 
     \b
     Examples:
@@ -200,16 +222,24 @@ def _check(options: dict[str, Any]) -> None:
             raise click.UsageError(f"--unix and --{name} exclude each other")
 
 
+def _listeners(options: dict[str, Any]) -> list[Listener]:
+    """Where to listen: on what a service manager has opened for us, else as the options say."""
+    tls, how = _tls(options), {name: options[name] for name in ("implicit_tls", "proxy_protocol")}
+    if inherited := inherited_listeners(tls, **how):
+        source = click.get_current_context().get_parameter_source
+        for name in ("host", "port", "unix_path"):
+            if source(name) is ParameterSource.COMMANDLINE:
+                option = name.removesuffix("_path")
+                raise click.UsageError(f"sockets were handed over (LISTEN_FDS): leave out --{option}")
+        return inherited
+    return [Listener(host=options["host"], port=options["port"], unix=options["unix_path"], tls=tls, **how)]
+
+
 def _server(options: dict[str, Any]) -> Server:
     try:
         return Server(
             _session(options),
-            host=options["host"],
-            port=options["port"],
-            unix=options["unix_path"],
-            tls=_tls(options),
-            implicit_tls=options["implicit_tls"],
-            proxy_protocol=options["proxy_protocol"],
+            listeners=_listeners(options),
             extensions=options["extensions"],
             hostname=options["hostname"],
             dialect=LMTP if options["lmtp"] else SMTP,
@@ -252,7 +282,9 @@ def _session(options: dict[str, Any]) -> Callable[[], Session]:
         arguments = (_maildir(options["maildir"] or "Maildir"), options["hostname"] or host_name(), protocol)
     if options["users"]:
         kind = _with_users(kind, Users(options["users"]))
-    return _Factory(kind, arguments)
+    guard = _relay(options)
+    sessions = _Factory(kind, arguments)
+    return sessions if guard is None else Stack(sessions, guard)
 
 
 def _maildir(path: str) -> Maildir:
@@ -276,32 +308,31 @@ class _Factory:
 def _tls(options: dict[str, Any]) -> ssl.SSLContext | None:
     if options["tls_self_signed"]:
         with tempfile.TemporaryDirectory(prefix="smtpx-") as scratch:
-            return server_tls(*make_certificate(Path(scratch), options["hostname"] or host_name()))
+            made = make_certificate(Path(scratch), options["hostname"] or host_name())
+            return server_tls(*made, reloadable=False)
     return server_tls(options["tls_cert"], options["tls_key"]) if options["tls_cert"] else None
 
 
 def _announce(server: Server, options: dict[str, Any]) -> None:
-    _warn_about_exposure(options)
+    _warn_about_exposure(server, options)
     for address in server.addresses:
         say(f"listening on {address}")
 
 
-def _warn_about_exposure(options: dict[str, Any]) -> None:
-    host = options["host"]
-    if options["unix_path"] or host == "localhost":
+def _warn_about_exposure(server: Server, options: dict[str, Any]) -> None:
+    """What strangers may do, in one line."""
+    places = [each.place for each in server.exposures if each.is_public]
+    if not places:
         return
-    try:
-        if ipaddress.ip_address(host).is_loopback:
-            return
-    except ValueError:
-        pass
     required = options["profile"] == "submission"
     login = "required" if options["require_auth"] or required else "offered" if options["users"] else "off"
     has_tls = options["tls_cert"] or options["tls_self_signed"]
-    tls = (
-        "required" if options["require_tls"] or options["implicit_tls"] or required else "offered" if has_tls else "off"
-    )
-    _log.warning("listening beyond this host (%s): login %s, TLS %s; nothing is relayed", host, login, tls)
+    needs_tls = options["require_tls"] or options["implicit_tls"] or required
+    tls = "required" if needs_tls else "offered" if has_tls else "off"
+    guard = _relay(options)
+    policy = str(guard) if guard is not None else "mail to anybody from everybody"
+    text = "listening beyond this host (%s): login %s, TLS %s; nothing is relayed; kept here is %s"
+    _log.warning(text, ", ".join(places), login, tls, policy)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

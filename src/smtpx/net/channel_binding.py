@@ -2,7 +2,7 @@
 
 import hashlib
 
-__all__ = ["end_point"]
+__all__ = ["element", "end_point", "inside"]
 
 _SEQUENCE = 0x30
 _OBJECT = 0x06
@@ -45,19 +45,19 @@ def end_point(certificate: bytes) -> bytes | None:
 
 
 def _hash_of(certificate: bytes) -> str | None:
-    _, signed_part = _element(_inside(certificate, _SEQUENCE))  # tbsCertificate
-    algorithm = _inside(signed_part, _SEQUENCE)
+    _, signed_part = element(inside(certificate, _SEQUENCE))  # tbsCertificate
+    algorithm = inside(signed_part, _SEQUENCE)
     identifier, parameters = _object(algorithm)
     if identifier != _PSS:
         return _SIGNATURE_HASHES.get(identifier)
-    fields = _inside(parameters, _SEQUENCE)
+    fields = inside(parameters, _SEQUENCE)
     if fields[:1] != bytes([_HASH_ALGORITHM]):
         return "sha256"  # the default is SHA-1
-    identifier, _ = _object(_inside(_inside(fields, _HASH_ALGORITHM), _SEQUENCE))
+    identifier, _ = _object(inside(inside(fields, _HASH_ALGORITHM), _SEQUENCE))
     return _HASHES.get(identifier)
 
 
-def _element(data: bytes) -> tuple[bytes, bytes]:
+def element(data: bytes) -> tuple[bytes, bytes]:
     """The content of the first DER element, and what stands behind it."""
     length, start = data[1], 2
     if length & 0x80:
@@ -68,15 +68,16 @@ def _element(data: bytes) -> tuple[bytes, bytes]:
     return data[start : start + length], data[start + length :]
 
 
-def _inside(data: bytes, tag: int) -> bytes:
+def inside(data: bytes, tag: int) -> bytes:
+    """The content of the first DER element, which must have this tag."""
     if data[0] != tag:
         raise ValueError("not DER of this form")
-    return _element(data)[0]
+    return element(data)[0]
 
 
 def _object(data: bytes) -> tuple[str, bytes]:
     """An object identifier in dots, and what stands behind it."""
-    content, rest = _inside(data, _OBJECT), _element(data)[1]
+    content, rest = inside(data, _OBJECT), element(data)[1]
     numbers: list[int] = []
     number = 0
     for octet in content:

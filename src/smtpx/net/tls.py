@@ -4,25 +4,35 @@ Owning the buffers makes "discard what came in clear" a fact and not a hope, and
 between event loops.
 """
 
-import re
 import ssl
-from binascii import a2b_base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from smtpx.errors import ConfigurationError, TLSError
+from smtpx.net.certificates import CertificateFiles, first_certificate
 from smtpx.net.channel_binding import end_point
 from smtpx.protocol.facts import TLSFacts
+from smtpx.wire.address import ascii_domain
+from smtpx.wire.syntax import WireError
 
-__all__ = ["TLSLayer", "client_context", "remember_certificate", "server_tls", "without_tickets"]
+__all__ = [
+    "Recipe",
+    "TLSLayer",
+    "client_context",
+    "recipe_of",
+    "remember_certificate",
+    "server_tls",
+    "without_tickets",
+]
 
 _READ_BYTES = 65536
 _EXPORTER = (b"EXPORTER-Channel-Binding", 32)  # RFC 9266 4
-_PEM = re.compile(b"-----BEGIN (?:X509 )?CERTIFICATE-----(.+?)-----END", re.DOTALL)
 _end_points: "WeakKeyDictionary[ssl.SSLContext, bytes]" = WeakKeyDictionary()
+_recipes: "WeakKeyDictionary[ssl.SSLContext, Recipe]" = WeakKeyDictionary()
 _ASKED_FOR = "_smtpx_server_name"
 _NOT_TLS = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER"})
 
@@ -44,17 +54,74 @@ def client_context(*, verify: bool = True, ca_file: str | Path | None = None) ->
     return context
 
 
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How `server_tls` made a context, so that another one can be made when the files are new.
+
+    `files` are all that were read; `settings` what the context was told, to see whether anybody changed it since.
+    """
+
+    make: Callable[[], ssl.SSLContext]
+    files: tuple[CertificateFiles, ...]
+    settings: tuple[object, ...]
+
+    def check(self, context: ssl.SSLContext) -> None:
+        """See that nobody changed a context that was made so: what was changed would be lost with the next one.
+
+        Raises:
+            ConfigurationError: if somebody did.
+        """
+        if self.settings != _settings_of(context):
+            raise ConfigurationError(
+                "a TLS context was changed after server_tls made it: make the change in server_tls(configure=...), "
+                "so that it is made again when certificates are reloaded"
+            )
+
+
+def recipe_of(context: ssl.SSLContext) -> Recipe | None:
+    """How `server_tls` made this context; None if it did not, or is not to do so again."""
+    return _recipes.get(context)
+
+
 def server_tls(
-    certificate: str | Path, key: str | Path | None = None, *, session_tickets: bool = True
+    certificate: str | Path,
+    key: str | Path | None = None,
+    *,
+    names: Mapping[str, tuple[str | Path, str | Path | None]] | None = None,
+    session_tickets: bool = True,
+    configure: Callable[[ssl.SSLContext], None] | None = None,
+    reloadable: bool = True,
 ) -> ssl.SSLContext:
     """A context for one listener, from PEM files: TLS 1.2 or newer, no renegotiation, no compression, ALPN `smtp`.
 
     Args:
+        names: more certificates with their keys, by the name that a client asks for (SNI): `mail.example.org`, or
+            `*.example.org` for any one label. Who asks for none of them gets the first certificate.
         session_tickets: False gives out none, for peers that give up when they are to resume a session.
+        configure: called with each context that is made, for settings of your own.
+        reloadable: False if the files will not be there any more when a server reloads its certificates.
 
     Raises:
-        ConfigurationError: if a file can't be read, or the key does not belong to the certificate.
+        ConfigurationError: if a file can't be read, or a key does not belong to its certificate.
     """
+    default = CertificateFiles.of(certificate, key)
+    more = {_sni_name(name): CertificateFiles.of(*pair) for name, pair in (names or {}).items()}
+
+    def make() -> ssl.SSLContext:
+        context = _server_context(default, session_tickets, configure)
+        by_name = {name: _server_context(files, session_tickets, configure) for name, files in more.items()}
+        if by_name:
+            context.sni_callback = _chooser(by_name)
+        if reloadable:
+            _recipes[context] = Recipe(make, (default, *more.values()), _settings_of(context))
+        return context
+
+    return make()
+
+
+def _server_context(
+    files: CertificateFiles, session_tickets: bool, configure: Callable[[ssl.SSLContext], None] | None
+) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
@@ -62,21 +129,67 @@ def server_tls(
     if not session_tickets:
         without_tickets(context)
     context.sni_callback = _remember_name
+    key = files.key or files.certificate
     try:
-        context.load_cert_chain(str(certificate), str(key) if key else None)
-        remember_certificate(context, certificate)
+        context.load_cert_chain(str(files.certificate), str(key), _no_passphrase)
+        remember_certificate(context, files.certificate)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(
-            f"can't use certificate {certificate} with key {key or certificate}: {error}"
-        ) from error
+        raise ConfigurationError(f"can't use certificate {files.certificate} with key {key}: {error}") from error
+    if configure is not None:
+        configure(context)
     return context
 
 
 def without_tickets(context: ssl.SSLContext | None) -> None:
-    """Give out no session tickets."""
-    if context is not None:
-        context.options |= ssl.OP_NO_TICKET
-        context.num_tickets = 0
+    """Give out no session tickets; nor does the context that `server_tls` makes in this one's place."""
+    if context is None:
+        return
+    recipe = _recipes.get(context)
+    is_unchanged = recipe is not None and recipe.settings == _settings_of(context)
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
+    if recipe is not None and is_unchanged:
+        make = recipe.make
+
+        def make_without() -> ssl.SSLContext:
+            made = make()
+            without_tickets(made)
+            return made
+
+        _recipes[context] = Recipe(make_without, recipe.files, _settings_of(context))
+
+
+def _no_passphrase() -> str:
+    # OpenSSL would ask at the terminal, and stop the whole server until somebody answers.
+    raise OSError("the key is protected by a passphrase")
+
+
+def _sni_name(name: str) -> str:
+    wildcard, bare = ("*.", name[2:]) if name.startswith("*.") else ("", name)
+    try:
+        return wildcard + ascii_domain(bare)
+    except WireError as error:
+        raise ConfigurationError(f"not a name for a certificate: {error.detail}") from None
+
+
+def _settings_of(context: ssl.SSLContext) -> tuple[object, ...]:
+    """What can be read of a context's settings."""
+    return (
+        *(context.minimum_version, context.maximum_version, context.options, context.num_tickets),
+        *(context.verify_mode, context.verify_flags, context.sni_callback, sorted(context.cert_store_stats().items())),
+        [cipher["name"] for cipher in context.get_ciphers()],
+    )
+
+
+def _chooser(by_name: Mapping[str, ssl.SSLContext]) -> Callable[..., None]:
+    def choose(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, context: ssl.SSLContext) -> None:
+        _remember_name(connection, name, context)
+        wanted = (name or "").lower()
+        chosen = by_name.get(wanted) or by_name.get(f"*.{wanted.partition('.')[2]}")
+        if chosen is not None:
+            connection.context = chosen
+
+    return choose
 
 
 def remember_certificate(context: ssl.SSLContext, certificate: str | Path) -> None:
@@ -89,8 +202,8 @@ def remember_certificate(context: ssl.SSLContext, certificate: str | Path) -> No
         OSError: if the file can't be read.
     """
     _end_points.pop(context, None)
-    match = _PEM.search(Path(certificate).read_bytes())  # the first is the server's own
-    binding = end_point(a2b_base64(match[1])) if match else None
+    own = first_certificate(certificate)
+    binding = end_point(own) if own is not None else None
     if binding is not None:
         _end_points[context] = binding
 

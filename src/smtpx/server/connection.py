@@ -10,6 +10,7 @@ import logging
 import secrets
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Protocol
 
 from smtpx.errors import TLSError
@@ -68,7 +69,7 @@ class Connection(Wire):
     Args:
         session: made for this connection.
         name: what `accept` called the peer.
-        tls: the context for STARTTLS or implicit TLS; None: neither.
+        tls: gives the context for STARTTLS or implicit TLS when it begins; None: neither.
         implicit_tls: TLS from the first octet.
         is_known: it need not wait for the greeting.
     """
@@ -81,7 +82,7 @@ class Connection(Wire):
         owner: Owner,
         *,
         name: SocketName,
-        tls: ssl.SSLContext | None,
+        tls: Callable[[], ssl.SSLContext | None],
         implicit_tls: bool,
         early: bytes = b"",
         is_known: bool = False,
@@ -354,9 +355,10 @@ class Connection(Wire):
 
     def start_tls(self) -> None:
         """Begin the handshake."""
-        assert self._tls_context is not None  # noqa: S101 - a listener without offers no TLS
+        context = self._tls_context()
+        assert context is not None  # noqa: S101 - a listener without offers no TLS
         self.patience.await_tls()
-        self.begin_tls(self._tls_context, server_side=True, alpn=self._settings.alpn)
+        self.begin_tls(context, server_side=True, alpn=self._settings.alpn)
 
     def _welcome(self) -> None:
         delay = self._settings.greeting_delay_seconds

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from smtpx.protocol import replies
 from smtpx.protocol.limits import DefaultCap, ServerLimits
+from smtpx.server.allowances import Allowances
 from smtpx.server.load import Load
-from smtpx.server.rate import Rate
 from smtpx.server.turns import Turns
 from smtpx.wire.reply import Reply
 
@@ -72,11 +72,11 @@ class Guard:
         self.auth_turns = Turns(each=limits.max_auth_checks_per_ip, total=limits.max_auth_checks)
         self._refuse_guessers = refuse_guessers
         self._by_network: Counter[str] = Counter()
-        self._connects = Rate(_MINUTE)
-        self._guesses_minute = Rate(_MINUTE)
-        self._guesses_day = Rate(_DAY)
-        self._guesses_user = Rate(_HOUR)
-        self._waited = Rate(_DAY)
+        self._connects = Allowances(_MINUTE)
+        self._guesses_minute = Allowances(_MINUTE)
+        self._guesses_day = Allowances(_DAY)
+        self._guesses_user = Allowances(_HOUR)
+        self._waited = Allowances(_DAY)
 
     @property
     def connections(self) -> int:

@@ -1,19 +1,23 @@
 """Calls a session's methods, and makes replies of what comes of them."""
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import replace
 from types import CoroutineType
 from typing import Any, Protocol, cast
 from weakref import WeakKeyDictionary
 
 from smtpx.protocol import replies
+from smtpx.server.context import CURRENT
 from smtpx.server.inline import InlineRunner, OnDone, Outcome
+from smtpx.server.middleware import Middleware
 from smtpx.server.session import Reject, Session
 from smtpx.wire.address import Mailbox
 from smtpx.wire.reply import Reply
 
-__all__ = ["Hooks", "Log"]
+__all__ = ["Hooks", "Log", "own_methods", "own_methods_of"]
 
 _NAMES = ("connect", "hello", "authenticate", "lookup", "mail", "rcpt", "data", "command", "reset", "close")
 _overridden: WeakKeyDictionary[type[Session], frozenset[str]] = WeakKeyDictionary()
@@ -29,10 +33,21 @@ class Hooks:
     """One session's methods.
 
     Attributes:
-        own: names of the methods the session's class has of its own; the others need not be called.
+        own: names of the methods the session has of its own; the others need not be called.
     """
 
-    __slots__ = ("_cancelled", "_log", "_loop", "_reference", "_references", "_runner", "_second", "_session", "own")
+    __slots__ = (
+        "_cancelled",
+        "_context",
+        "_log",
+        "_loop",
+        "_reference",
+        "_references",
+        "_runner",
+        "_second",
+        "_session",
+        "own",
+    )
 
     def __init__(self, session: Session, loop: asyncio.AbstractEventLoop, log: Log, reference: str) -> None:
         self._session = session
@@ -43,7 +58,8 @@ class Hooks:
         self._runner: InlineRunner | None = None
         self._second: InlineRunner | None = None
         self._cancelled: Reply | None = None  # what a cancel of ours is answered with
-        self.own = _own_methods(type(session))
+        self._context: contextvars.Context | None = None  # one for both runners
+        self.own = own_methods(session)
 
     def start(self, name: str, args: tuple[Any, ...], on_done: OnDone) -> Outcome | None:
         """Call a method. Its outcome if it did not wait; else None, and `on_done` is called later."""
@@ -61,11 +77,14 @@ class Hooks:
 
     def _free_runner(self) -> InlineRunner:
         """A runner; the second one where `data` waits for its next chunk while a command is asked about."""
+        if self._context is None:
+            self._context = contextvars.copy_context()
+            self._context.run(CURRENT.set, self._session)
         if self._runner is None:
-            self._runner = InlineRunner(self._loop)
+            self._runner = InlineRunner(self._loop, self._context)
             return self._runner
         if self._second is None:
-            self._second = InlineRunner(self._loop)
+            self._second = InlineRunner(self._loop, self._context)
         return self._second
 
     @property
@@ -97,10 +116,10 @@ class Hooks:
         value, error = outcome
         if error is None:
             if value is None or isinstance(value, Reply):
-                return value
+                return _closing_properly(value)
             error = TypeError(f"{name} returned {type(value).__name__}, not a Reply or None")
         if isinstance(error, Reject):
-            return error.reply
+            return _closing_properly(error.reply)
         if isinstance(error, asyncio.CancelledError) and self._cancelled is not None:
             return self._cancelled_reply(name, self._cancelled, close=close)
         self._references += 1
@@ -133,9 +152,24 @@ def _check(name: str, made: object) -> None:
         raise TypeError(f"{name} of a session must be written with async def")
 
 
-def _own_methods(kind: type[Session]) -> frozenset[str]:
+def _closing_properly(reply: Reply | None) -> Reply | None:
+    """A connection ends behind 421 or 5yz, never behind success, and a temporary refusal that ends it is a 421."""
+    if reply is None or not reply.close or reply.code >= 500 or reply.code == 421:
+        return reply
+    return replace(reply, code=421) if reply.code >= 400 else replace(reply, close=False)
+
+
+def own_methods(session: Session) -> frozenset[str]:
+    """Names of the methods that a session has of its own, or that one inside it has."""
+    own = own_methods_of(type(session))
+    return own | own_methods(session.inner) if isinstance(session, Middleware) else own
+
+
+def own_methods_of(kind: type[Session]) -> frozenset[str]:
+    """Names of the methods that a class has of its own, whatever there will be inside."""
     own = _overridden.get(kind)
     if own is None:
-        own = frozenset(name for name in _NAMES if getattr(kind, name) is not getattr(Session, name))
+        usual = Middleware if issubclass(kind, Middleware) else Session
+        own = frozenset(name for name in _NAMES if getattr(kind, name) is not getattr(usual, name))
         _overridden[kind] = own
     return own

@@ -36,13 +36,17 @@ class _Handed(NamedTuple):
 
 
 class InlineRunner:
-    """One connection's runner; one coroutine at a time."""
+    """One connection's runner; one coroutine at a time.
+
+    Args:
+        context: what coroutines run in, so that variables which one sets are there for the next; default a new copy.
+    """
 
     __slots__ = ("_cancel_first", "_cancels", "_context", "_handed", "_loop", "_running", "_stopped", "_task", "_wake")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, context: contextvars.Context | None = None) -> None:
         self._loop = loop
-        self._context = contextvars.copy_context()
+        self._context = contextvars.copy_context() if context is None else context
         self._task: asyncio.Task[None] | None = None
         self._handed: _Handed | None = None
         self._running = False  # the task is at work on what was handed over

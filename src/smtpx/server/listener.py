@@ -29,10 +29,14 @@ from smtpx.protocol.extension import Extension, ExtensionSet
 from smtpx.protocol.limits import ServerLimits
 from smtpx.protocol.settings import ServerSettings
 from smtpx.sasl import LOGIN, PLAIN, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ServerMechanism
+from smtpx.server.certificates import Certificates
 from smtpx.server.connection import Connection
+from smtpx.server.exposure import Exposure, is_reachable
 from smtpx.server.guard import Guard, Refusal
 from smtpx.server.health import MAX_STUCK, Health
+from smtpx.server.hooks import own_methods, own_methods_of
 from smtpx.server.limit_report import report_limit
+from smtpx.server.middleware import ChecksExposure
 from smtpx.server.observer import ServerObserver, shielded
 from smtpx.server.peer import SocketName
 from smtpx.server.profiles import Profile, ProfileName, profile_of
@@ -107,6 +111,7 @@ class Server:
         bare_newline, nul, sync_check, syntax, source_routes: see `ServerSettings`.
         observer: told of what happens on all connections.
         trace: called with a connection's id, "C" or "S" and a line, AUTH masked, content as its size.
+        tls_watch_seconds: how often certificate files are looked at, and reloaded when they are new; None: never.
 
     Raises:
         ConfigurationError: for settings that contradict each other.
@@ -147,6 +152,7 @@ class Server:
         session_tickets: bool | None = None,
         observer: ServerObserver | None = None,
         trace: Trace | None = None,
+        tls_watch_seconds: float | None = 60.0,
     ) -> None:
         default = Listener(
             host=host, port=port, unix=unix, tls=tls, implicit_tls=implicit_tls, proxy_protocol=proxy_protocol
@@ -184,6 +190,9 @@ class Server:
         if not _given(session_tickets, chosen.session_tickets):
             for plan in self._plans:
                 without_tickets(plan.tls)
+        self.certificates = Certificates(plan.tls for plan in self._plans if plan.tls is not None)
+        self._tls_watch_seconds = tls_watch_seconds
+        self._is_paused = False
         self._guard = Guard(self._shell.protocol.limits, refuse_guessers=chosen.refuse_guessers)
         self._guard.load.on_change = self._feel_pressure
         self._first_reserved = math.inf
@@ -204,6 +213,27 @@ class Server:
                 raise ConfigurationError("require_tls without a certificate: nobody could send anything")
         if settings.require_auth and not settings.mechanisms:
             raise ConfigurationError("require_auth, but the session has no method for any mechanism")
+        contexts = [plan.tls for plan in self._plans if plan.tls is not None]
+        if len(set(contexts)) < len(contexts):
+            raise ConfigurationError("listeners share a TLS context: a session ticket of one would open the other")
+        maker: object = self._session
+        if isinstance(maker, ChecksExposure):
+            maker.check_exposure(self.exposures)
+
+    @property
+    def exposures(self) -> list[Exposure]:
+        """Who can reach each listener, and whether they may log in there."""
+        settings = self._shell.protocol
+        found: list[Exposure] = []
+        for plan in self._plans:
+            place, is_public = is_reachable(plan.host, plan.unix, plan.sock)
+            in_clear = settings.allow_insecure_auth or (
+                plan.tls is None and any(not each.reveals_secret for each in settings.mechanisms)
+            )
+            has_auth = bool(settings.mechanisms)
+            has_clear_auth = has_auth and in_clear and not plan.implicit_tls
+            found.append(Exposure(place=place, is_public=is_public, has_auth=has_auth, has_clear_auth=has_clear_auth))
+        return found
 
     # Where it listens ------------------------------------------------------------------------------------------------
 
@@ -247,6 +277,40 @@ class Server:
         loop = asyncio.get_running_loop()
         for plan, listening in self._listening:
             self._accepting.append(loop.create_task(self._accept(plan, listening.sock)))
+        self.certificates.start()
+        if self._tls_watch_seconds is not None and self.certificates.are_reloadable:
+            self._accepting.append(loop.create_task(self._watch_certificates(self._tls_watch_seconds)))
+
+    # While it runs ---------------------------------------------------------------------------------------------------
+
+    def reload_tls(self) -> None:
+        """Read certificates and keys again, those that `server_tls` made contexts of, and use them for new handshakes.
+
+        Open sessions keep theirs. All files are good, or nothing changes. May be called by any thread. What is in use
+        and what went wrong last is told by `certificates`.
+
+        Raises:
+            ConfigurationError: naming what can't be read, does not match or is not in force. It is logged too.
+        """
+        self.certificates.reload()
+
+    async def _watch_certificates(self, seconds: float) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            self.certificates.reload_if_changed()
+
+    def pause(self) -> None:
+        """Answer each new connection with 421 4.3.2 from now on; those that are open go on."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Serve new connections again."""
+        self._is_paused = False
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether new connections are turned away."""
+        return self._is_paused
 
     # Accepting -------------------------------------------------------------------------------------------------------
 
@@ -279,6 +343,11 @@ class Server:
         return replace(self._shell, protocol=replace(self._shell.protocol, starttls=starttls)).with_pressed()
 
     def _take(self, settings: ShellSettings, plan: Listener, sock: socket.socket, name: SocketName) -> None:
+        if self._is_paused:
+            _log.info("refused %s: paused", endpoint_text(name))
+            self._tell_refused(_address_of(name), "paused")
+            _refuse(sock, plan, replies.PAUSED)
+            return
         address = _address_of(name)
         if plan.proxy_protocol and not is_trusted(address, self._proxy_trusted):
             _log.info("refused %s: not trusted to speak for others", endpoint_text(name))
@@ -371,7 +440,7 @@ class Server:
                 self._guard,
                 admission,
                 name=name,
-                tls=plan.tls,
+                tls=lambda: self.certificates.current(plan.tls),
                 implicit_tls=plan.implicit_tls,
                 early=early,
                 is_known=plan.proxy_protocol or self._trusted.include_address(admission.address),
@@ -534,10 +603,8 @@ async def _read_proxy_header(sock: socket.socket) -> tuple[ProxyHeader, bytes]:
 def _served(mechanisms: Sequence[ServerMechanism], session: Callable[[], Session]) -> tuple[ServerMechanism, ...]:
     """The mechanisms that the session has a method for."""
     maker: object = getattr(session, "func", session)  # functools.partial(MySession, ...)
-    kind = cast("type[object]", maker) if isinstance(maker, type) else type(session())
-    judges = getattr(kind, "authenticate", None) is not Session.authenticate
-    looks_up = getattr(kind, "lookup", Session.lookup) is not Session.lookup
-    return tuple(each for each in mechanisms if (looks_up if each.needs_lookup else judges))
+    own = own_methods_of(cast("type[Session]", maker)) if isinstance(maker, type) else own_methods(session())
+    return tuple(each for each in mechanisms if ("lookup" if each.needs_lookup else "authenticate") in own)
 
 
 def host_name() -> str:

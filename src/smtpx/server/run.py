@@ -2,53 +2,105 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
+import ssl
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from smtpx.errors import ConfigurationError
+from smtpx.net.systemd import inherited_sockets, notify, reloading
+from smtpx.net.tls import recipe_of
 from smtpx.server.health import Health
-from smtpx.server.listener import Server
+from smtpx.server.listener import Listener, Server
 from smtpx.server.session import Session
 
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["ServerThread", "run_until_signal", "serve"]
+__all__ = ["ServerThread", "inherited_listeners", "run_until_signal", "serve"]
+
+_log = logging.getLogger("smtpx.server")
+_STOP = (signal.SIGTERM, signal.SIGINT)
+_RELOAD: signal.Signals | None = getattr(signal, "SIGHUP", None)  # not on Windows
 
 
 async def run_until_signal(
     server: Server, *, ready: Callable[[Server], None] | None = None, drain_seconds: float = 30.0
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal ends it at once.
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends it at once. SIGHUP reloads certificates.
+
+    A service manager that waits for it (`Type=notify-reload` of systemd) is told what the server is doing.
 
     Args:
         ready: called when the server listens.
     """
-    loop = asyncio.get_running_loop()
     signalled = asyncio.Event()
     again = asyncio.Event()
 
     def on_signal() -> None:
         (again if signalled.is_set() else signalled).set()
 
-    numbers = (signal.SIGTERM, signal.SIGINT)
     async with server:
-        for number in numbers:
-            with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(number, on_signal)
-        try:
+        handlers: dict[signal.Signals, Callable[[], None]] = dict.fromkeys(_STOP, on_signal)
+        if _RELOAD is not None:
+            handlers[_RELOAD] = lambda: _reload(server)
+        with _signal_handlers(handlers):
             if ready is not None:
                 ready(server)
+            notify("READY=1")
             await _first(server.serve_forever(), signalled.wait())
+            notify("STOPPING=1")
             await _first(server.drain(drain_seconds), again.wait())
-        finally:
-            for number in numbers:
-                with contextlib.suppress(NotImplementedError):
-                    loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def _signal_handlers(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Generator[None]:
+    loop = asyncio.get_running_loop()
+    for number, handler in handlers.items():
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, handler)
+    try:
+        yield
+    finally:
+        for number in handlers:
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
+
+
+def _reload(server: Server) -> None:
+    if not server.certificates.are_reloadable:
+        _log.info("there are no certificates to reload")
+        return
+    reloading()
+    with contextlib.suppress(ConfigurationError):  # it is in the log
+        server.reload_tls()
+    notify("READY=1")
+
+
+def inherited_listeners(
+    tls: ssl.SSLContext | None = None, *, implicit_tls: bool = False, proxy_protocol: bool = False
+) -> list[Listener]:
+    """Listeners on the sockets that a service manager has opened for this process; empty if it has not.
+
+    Raises:
+        ConfigurationError: if they are no sockets to listen on, or a TLS context is not enough for several of them
+            and was not made by `server_tls`.
+    """
+    sockets = inherited_sockets()
+    recipe = recipe_of(tls) if tls is not None else None
+    if len(sockets) > 1 and tls is not None and recipe is None:
+        for sock in sockets:
+            sock.close()
+        raise ConfigurationError("several sockets were handed over: TLS for them is made by server_tls")
+    contexts = [tls, *(recipe.make() if recipe else None for _ in sockets[1:])]  # each listener has one of its own
+    return [
+        Listener(sock=sock, tls=context, implicit_tls=implicit_tls, proxy_protocol=proxy_protocol)
+        for sock, context in zip(sockets, contexts, strict=False)
+    ]
 
 
 async def _first(*waits: Coroutine[Any, Any, object]) -> None:
@@ -67,9 +119,16 @@ async def _first(*waits: Coroutine[Any, Any, object]) -> None:
 def serve(session: Callable[[], Session], **options: Any) -> None:  # noqa: ANN401 - those of Server
     """Serve until SIGTERM or Ctrl-C, then let messages under way finish. Takes the options of `Server`.
 
+    SIGHUP reloads certificates. Started by systemd with sockets (socket activation) it listens on those, unless the
+    options say where to listen.
+
     Raises:
         ConfigurationError, OSError: before anything is served.
     """
+    if not options.keys() & {"host", "port", "unix", "listeners"}:
+        how = {name: options[name] for name in ("implicit_tls", "proxy_protocol") if name in options}
+        if listeners := inherited_listeners(options.get("tls"), **how):
+            options["listeners"] = listeners
     asyncio.run(run_until_signal(Server(session, **options)))
 
 

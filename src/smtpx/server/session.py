@@ -11,6 +11,7 @@ from smtpx.protocol import replies
 from smtpx.protocol.replies import make
 from smtpx.sasl import Credentials, ScramRecord, Secret
 from smtpx.server.body import Body
+from smtpx.server.context import Context
 from smtpx.wire.address import Mailbox
 from smtpx.wire.params import Params
 from smtpx.wire.reply import Reply
@@ -106,6 +107,15 @@ class Session:
     """Who is there: address, TLS, hello name, identity. Set before `connect`."""
     envelope: "Envelope"
     """The transaction under way: sender, recipients and their parameters, as accepted so far."""
+
+    _context: Context | None = None
+
+    @property
+    def context(self) -> Context:
+        """What is kept about the connection under typed keys, for this session and the middlewares around it."""
+        if self._context is None:
+            self._context = Context()
+        return self._context
 
     async def connect(self) -> Reply | None:
         """A connection was made; nothing is said yet. A refusal replaces the greeting. Called again behind XCLIENT."""

@@ -1,0 +1,44 @@
+"""What docs/serving.md says is so: its Python runs, its tables name what exists."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+import trustme
+
+import smtpx
+from smtpx.cli.serve import serve
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+
+
+def test_its_python_runs(tmp_path: Path) -> None:
+    both = tmp_path / "both.pem"
+    trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(both))
+    blocks = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+    assert len(blocks) >= 5
+    names = {"smtpx": smtpx}
+    for block in blocks:
+        exec(re.sub(r'"/etc/ssl/[a-z0-9.]+"', f'"{both}"', block), names)  # noqa: S102 - our own document
+    assert {"tls", "server", "guard", "Archive", "SCORE"} <= names.keys()
+
+
+@pytest.mark.parametrize(
+    ("module", "names"), re.findall(r"^\| `(smtpx\.[a-z_.]+)` \| (`.*?`) \|", DOCUMENT, re.MULTILINE)
+)
+def test_its_table_names_what_there_is(module: str, names: str) -> None:
+    found = importlib.import_module(module)
+    for name in re.findall(r"`(\w+)`", names):
+        assert name in found.__all__
+
+
+def test_its_options_are_those_of_the_command() -> None:
+    options = {option for parameter in serve.params for option in parameter.opts}
+    assert {"--local-domain", "--relay-for"} <= set(re.findall(r"`(--[a-z-]+)`", DOCUMENT)) <= options
+
+
+def test_its_links_lead_somewhere() -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", DOCUMENT):
+        assert (ROOT / "docs" / link).exists()
