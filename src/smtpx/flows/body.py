@@ -6,6 +6,7 @@ from smtpx.errors import (
     ConnectionLost,
     DeadlineError,
     LocalProtocolError,
+    RemoteProtocolError,
     SMTPXError,
     TransportError,
     UnsupportedError,
@@ -187,7 +188,7 @@ class BodySender:
                 if answers[-1].reply.code == 421:
                     yield from close(self._protocol)
                     return answers + answers[-1:] * (len(self._tally.order) - len(answers))
-        except TransportError:
+        except (TransportError, RemoteProtocolError):
             if self._protocol.dialect.verdict_per_recipient:
                 self._tally.take_verdicts(answers)
             raise

@@ -8,6 +8,7 @@ from smtpx.protocol.facts import Claims, TLSFacts
 
 if TYPE_CHECKING:
     from smtpx.protocol.server import ServerProtocol
+    from smtpx.server.verdicts import Verdicts
 
 __all__ = ["Peer", "SocketName"]
 
@@ -20,12 +21,14 @@ class Peer:
 
     Attributes:
         id: names the connection in logs and in replies about internal errors.
+        verdicts: where `Session.verdict` puts them; None while no message is under way.
     """
 
-    __slots__ = ("_name", "_protocol", "id")
+    __slots__ = ("_name", "_protocol", "id", "verdicts")
 
     def __init__(self, connection_id: str, name: SocketName, protocol: "ServerProtocol") -> None:
         self.id = connection_id
+        self.verdicts: Verdicts | None = None
         self._name = name
         self._protocol = protocol
         protocol.facts.address = str(name[0]) if isinstance(name, tuple) else endpoint_text(name)
