@@ -8,6 +8,7 @@ from smtpx.errors import (
     LocalProtocolError,
     PermanentRefusal,
     RemoteProtocolError,
+    SMTPXError,
     TemporaryRefusal,
     UnsupportedError,
 )
@@ -138,7 +139,7 @@ def test_lmtp_chunks_wait_before_the_last() -> None:
 @pytest.mark.parametrize(
     ("then", "kind"), [("EOF", ConnectionLost), ("LATE", DeadlineError), ("S: 150 what", RemoteProtocolError)]
 )
-def test_lmtp_lost_between_verdicts_keeps_those_that_came(then: str, kind: type[Exception]) -> None:
+def test_lmtp_lost_between_verdicts_keeps_those_that_came(then: str, kind: type[SMTPXError]) -> None:
     text = GROUP + "C: DATA\nS: 250 ok\nS: 250 a\nS: 250 b\nS: 250 c\nS: 354 go\n" + WIRE + "S: 550 for a\n" + then
     error = deliver(text, offers=PIPE, dialect=LMTP, then_clean=False)
     assert isinstance(error, kind)
