@@ -152,8 +152,8 @@ class Session:
 
         In LMTP it leaves at once, as soon as the message is complete and the verdicts on all recipients before it are
         known (RFC 2033 4.2). Who was named twice has two verdicts, in that order. In SMTP one reply speaks for all, and
-        a refusal counts. An exception in `data` leaves verdicts as they are; a message that is given up has none. Call it
-        in the event loop's thread.
+        a refusal counts. An exception in `data` leaves verdicts as they are; a message that is given up has none. Call
+        it in the event loop's thread.
 
         Raises:
             ValueError: if no (further) verdict on this recipient is due, or the reply is none.
