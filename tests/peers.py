@@ -17,7 +17,7 @@ import inspect
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -66,6 +66,14 @@ class Dialogue:
         self.written = b""
         self.writes: list[bytes] = []
         self.closed = False
+
+    def read_from(self, source: Iterable[bytes]) -> None:
+        """Content for the next flow; what its source raises comes where it would."""
+        self._chunks = []
+        try:
+            self._chunks.extend(source)
+        except Exception as error:
+            self._chunks.append(error)
 
     def run(self, flow: Any) -> Any:
         """The flow's result; its exceptions pass."""

@@ -4,9 +4,11 @@ import pytest
 
 from smtpx.errors import (
     ConnectionLost,
+    DeadlineError,
     LocalProtocolError,
     PermanentRefusal,
     RemoteProtocolError,
+    SMTPXError,
     TemporaryRefusal,
     UnsupportedError,
 )
@@ -134,10 +136,13 @@ def test_lmtp_chunks_wait_before_the_last() -> None:
     assert codes(error.result) == ({}, {"a": 452, "b": 452, "c": 452})
 
 
-def test_lmtp_lost_between_verdicts_keeps_those_that_came() -> None:
-    text = GROUP + "C: DATA\nS: 250 ok\nS: 250 a\nS: 250 b\nS: 250 c\nS: 354 go\n" + WIRE + "S: 550 for a\nEOF"
+@pytest.mark.parametrize(
+    ("then", "kind"), [("EOF", ConnectionLost), ("LATE", DeadlineError), ("S: 150 what", RemoteProtocolError)]
+)
+def test_lmtp_lost_between_verdicts_keeps_those_that_came(then: str, kind: type[SMTPXError]) -> None:
+    text = GROUP + "C: DATA\nS: 250 ok\nS: 250 a\nS: 250 b\nS: 250 c\nS: 354 go\n" + WIRE + "S: 550 for a\n" + then
     error = deliver(text, offers=PIPE, dialect=LMTP, then_clean=False)
-    assert isinstance(error, ConnectionLost)
+    assert isinstance(error, kind)
     assert codes(error.result) == ({}, {"a": 550})  # of the others nothing is known
 
 

@@ -29,6 +29,7 @@ from smtpx.protocol.events import (
     ConnectionEnded,
     Event,
     HelloAsked,
+    LookupAsked,
     MailAsked,
     PauseAsked,
     RcptAsked,
@@ -221,6 +222,7 @@ class ServerPeer:
         self.policy = policy or Policy()
         self._parser = ReplyParser()
         self._content = bytearray()
+        self.due = b""  # what is to be sent next, for whoever drives this
 
     def connect(self) -> Self:
         """Take the greeting."""
@@ -272,10 +274,21 @@ class ServerPeer:
                 if isinstance(event, BodyEnded):
                     self._store(event, answer)
                 protocol.answer(*answer)
+            elif isinstance(event, LookupAsked):
+                self.look_up(event)
         self.most_unread = max(self.most_unread, protocol.unread_bytes)
         self.outcome.phase = protocol.phase
         self.collect()
         _check_invariants(protocol)
+
+    def look_up(self, event: LookupAsked) -> None:
+        """Answer: nobody is known here."""
+        self.protocol.answer_lookup(None)
+
+    @property
+    def content(self) -> bytes:
+        """What came of the message under way."""
+        return bytes(self._content)
 
     def _watch(self, event: Event) -> None:
         if isinstance(event, BodyStarted):

@@ -498,6 +498,40 @@ def test_verdicts_that_are_missing_or_too_many() -> None:
     assert codes(2) == ["250 2.0.0", "250 2.0.0", "451 4.3.0"]
 
 
+def test_rfc2033_4_2_verdicts_may_leave_one_by_one() -> None:
+    peer = ServerPeer(LMTP_SETTINGS).connect()
+    protocol = peer.protocol
+    with pytest.raises(RuntimeError, match="no verdict is due"):
+        protocol.answer_next(replies.OK)
+    peer.send("LHLO x\r\n" + ENVELOPE + RCPT + "DATA\r\n")
+    peer.collect()
+    protocol.receive_data(b"x\r\n.\r\nNOOP\r\n")
+    with pytest.raises(RuntimeError, match="no verdict is due"):
+        protocol.answer_next(replies.OK)
+    while not isinstance(protocol.next_event(), BodyEnded):
+        pass
+    protocol.answer_next(replies.OK)
+    assert protocol.data_to_send() == b"250 2.0.0 <b@server.example> OK\r\n"
+    protocol.answer_next(replies.STORAGE_FULL)
+    assert protocol.data_to_send().startswith(b"452 4.3.1 <b@server.example> ")
+    with pytest.raises(RuntimeError, match="no verdict is due"):
+        protocol.answer_next(replies.OK)
+    protocol.answer(replies.OK, replies.STORAGE_FULL)
+    assert protocol.data_to_send() == b""
+    assert protocol.messages == 1
+    assert peer.send("NOOP\r\n") == ["250 2.0.0", "250 2.0.0"]
+
+
+def test_in_smtp_no_verdict_leaves_by_itself() -> None:
+    peer = ServerPeer().connect()
+    peer.send(EHLO + ENVELOPE + "DATA\r\n")
+    peer.protocol.receive_data(b".\r\n")
+    while not isinstance(peer.protocol.next_event(), BodyEnded):
+        pass
+    with pytest.raises(RuntimeError, match="no verdict is due"):
+        peer.protocol.answer_next(replies.OK)
+
+
 def test_a_421_verdict_closes() -> None:
     outcome = ends("LHLO x\r\n", ENVELOPE + "DATA\r\n", ".\r\n",
                    settings=LMTP_SETTINGS, policy=answering(BodyEnded, replies.SHUTTING_DOWN))  # fmt: skip

@@ -68,11 +68,15 @@ class Core:
         self.sender = NULL_SENDER
         self.recipients = [TO]
         self.answers: list[tuple[Any, ...]] = []
+        self.early: list[Reply] = []
         self.closed: Reply | None = None
         self.auth_failures = 0
 
     def answer(self, *answers: Reply | None) -> None:
         self.answers.append(answers)
+
+    def answer_next(self, verdict: Reply) -> None:
+        self.early.append(verdict)
 
     answer_lookup = answer
 
@@ -88,7 +92,7 @@ class Rig:
         self.done: list[str] = []
         self.lines: list[str] = []
         self.has_peer = True
-        self.peer = SimpleNamespace(address="192.0.2.1", id="id", transaction_id=None)
+        self.peer: Any = SimpleNamespace(address="192.0.2.1", id="id", transaction_id=None, verdicts=None)
         self.patience = SimpleNamespace(
             await_handler=lambda **delay: self.done.append("await handler"),
             await_verdict=lambda: self.done.append("await verdict"),
@@ -97,6 +101,8 @@ class Rig:
         )
         hooks = Hooks(session or Session(), asyncio.get_running_loop(), self.log, "id")
         self.hooks = hooks
+        if session is not None:
+            session.peer = self.peer
         self.guard = Guard(ServerLimits(**limits))
         self.refusal: Reply | None = None  # of whom a peer speaks for
         self.exchange = Exchange(cast("Any", self.core), hooks, self.guard, cast("Shell", self))
@@ -459,3 +465,120 @@ async def test_a_message_that_finds_the_memory_full_goes_straight_to_the_session
     assert rig.lines == []
     await rig.handle(BodyStarted("DATA"))
     assert rig.lines == ["spool_total_memory_bytes 100"]
+# Verdicts given early ------------------------------------------------------------------------------------------------
+
+OTHER = Mailbox("c", "x.example")
+FULL = reply(452, "4.2.2", "full")
+
+
+class Giving(Session):
+    """Gives a verdict on each of `first` before it reads, on each of `later` behind a pause; then as `Reading`."""
+
+    def __init__(self, first: str = "", later: str = "", then: Callable[[], Any] = lambda: None) -> None:
+        self.first, self.later, self._then = first, later, then
+
+    async def data(self, body: Body) -> Any:  # noqa: ANN401
+        for name in self.first:
+            self.verdict(f"{name}@x.example", ok(name))
+        await body.discard()
+        for name in self.later:
+            await asyncio.sleep(0)
+            self.verdict(f"{name}@x.example", ok(name))
+        return self._then()
+
+
+async def verdicts_of(session: Session, *events: Event, dialect: Dialect = LMTP) -> Rig:
+    rig = Rig(session, dialect=dialect)
+    rig.core.recipients = [Mailbox("b", "x.example"), OTHER, Mailbox("b", "x.example")]
+    await rig.handle(STARTED, *(events or (SMALL, ENDED)))
+    assert rig.peer.verdicts is None
+    return rig
+
+
+async def test_rfc2033_4_2_verdicts_leave_in_order() -> None:
+    rig = await verdicts_of(Giving("", "bbc"))
+    assert rig.core.early == [ok("b"), ok("c"), ok("b")]
+    assert rig.core.answers == [(ok("b"), ok("c"), ok("b"))]
+    assert rig.done.count("flush") == 2  # the second of b waits for c
+    assert rig.done.count("await verdict") == 3
+
+
+async def test_rfc2033_4_2_no_verdict_leaves_before_the_end() -> None:
+    rig = Rig(Giving("bbc", "", lambda: None), dialect=LMTP)
+    rig.core.recipients = [Mailbox("b", "x.example"), OTHER, Mailbox("b", "x.example")]
+    await rig.handle(STARTED, BIG)
+    assert rig.core.early == []
+    rig = await verdicts_of(Giving("bbc"), BIG, BIG, ENDED)
+    assert rig.core.early == [ok("b"), ok("c"), ok("b")]
+    assert rig.core.answers[-1] == (ok("b"), ok("c"), ok("b"))
+    assert "flush" not in rig.done  # they go with what the connection sends when it begins to wait
+
+
+async def test_a_session_that_does_not_wait_sends_them_together() -> None:
+    rig = await verdicts_of(Giving("bb"))
+    assert rig.core.early == []
+    assert rig.core.answers == [(ok("b"), None, ok("b"))]
+    assert rig.lines[-1].endswith("250 250 250")
+
+
+@pytest.mark.parametrize(
+    ("then", "rest"),
+    [
+        (lambda: FULL, "452 4.2.2 full"),
+        (lambda: {OTHER: FULL, "b@x.example": FULL}, "452 4.2.2 full"),
+        (refuse, "550 5.7.1 no"),
+        (fail, "451 4.3.0 internal error; reference id-1"),
+    ],
+)
+async def test_what_comes_of_data_is_for_the_others(then: Callable[[], Any], rest: str) -> None:
+    rig = await verdicts_of(Giving("b", "b", then))
+    assert [str(answer) for answer in rig.core.answers[-1]] == ["250 2.0.0 b", rest, "250 2.0.0 b"]
+
+
+@pytest.mark.parametrize("names", ["bbb", "d"])
+async def test_a_verdict_that_is_not_due_is_the_sessions_error(names: str) -> None:
+    rig = await verdicts_of(Giving("", names))
+    codes = [verdict.code for verdict in rig.core.answers[-1]]
+    assert codes == ([250, 451, 250] if names == "bbb" else [451] * 3)
+    assert sum("data raised" in line for line in rig.lines) == 1
+
+
+async def test_in_smtp_verdicts_count_into_the_one_reply() -> None:
+    rig = await verdicts_of(Giving("b", "b", lambda: FULL), dialect=SMTP)
+    assert rig.core.early == []
+    assert rig.core.answers == [(FULL,)]
+    assert (await verdicts_of(Giving("b", "b"), dialect=SMTP)).core.answers == [(ok("b"),)]
+
+
+async def test_verdicts_on_a_message_that_is_given_up() -> None:
+    rig = await verdicts_of(Giving("bc"), BIG, ABORTED)
+    assert rig.core.answers == []
+    assert rig.core.early == []
+
+
+async def test_a_verdict_nobody_waits_for_any_more() -> None:
+    class Slow(Giving):
+        async def data(self, body: Body) -> Any:  # noqa: ANN401
+            await body.discard()
+            await asyncio.sleep(0)
+            rig.core.is_asking = False
+            self.verdict(OTHER, FULL)
+
+    rig = Rig(Slow(), dialect=LMTP)
+    rig.core.recipients = [OTHER]
+    await rig.handle(STARTED, SMALL, ENDED)
+    assert rig.core.early == []
+    assert rig.core.answers == []
+
+
+async def test_a_chunk_is_not_refused_behind_a_verdict() -> None:
+    """Or a recipient whose message is safe would be told that it is not."""
+
+    class Early(Session):
+        async def data(self, body: Body) -> None:
+            self.verdict("b@x.example", ok("b"))
+            raise Reject(550, "5.7.1", "no")
+
+    rig = await verdicts_of(Early(), SMALL, ChunkEnded(1), SMALL, ENDED)
+    assert [str(answer) for answer in rig.core.answers[0]] == ["None"]
+    assert [str(answer) for answer in rig.core.answers[1]] == ["250 2.0.0 b", "550 5.7.1 no", "550 5.7.1 no"]

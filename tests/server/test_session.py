@@ -3,11 +3,15 @@
 import pytest
 
 from smtpx.protocol import replies
+from smtpx.protocol.server import ServerProtocol
 from smtpx.sasl import Credentials
 from smtpx.server.body import Body
+from smtpx.server.peer import Peer
 from smtpx.server.session import Reject, Session, ok, reply
+from smtpx.server.verdicts import Verdicts
 from smtpx.wire.address import NULL_SENDER, Mailbox
 from smtpx.wire.params import NO_PARAMS
+from tests.protocol.server_peer import make_settings
 
 
 def test_ok_and_reply() -> None:
@@ -21,6 +25,17 @@ def test_reject() -> None:
     reject = Reject(421, "4.7.0", "enough", close=True)
     assert reject.reply.close
     assert str(reject) == "421 4.7.0 enough"
+
+
+def test_a_verdict_needs_a_message() -> None:
+    session = Session()
+    session.peer = Peer("id", ("192.0.2.1", 25), ServerProtocol(make_settings()))
+    with pytest.raises(RuntimeError, match="there is no message to give a verdict on"):
+        session.verdict("b@x.example", ok())
+    given: list[str] = []
+    session.peer.verdicts = Verdicts([Mailbox("b", "x.example")], lambda: given.append("given"))
+    session.verdict("b@x.example", ok())
+    assert given == ["given"]
 
 
 @pytest.mark.parametrize(

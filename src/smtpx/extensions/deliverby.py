@@ -51,7 +51,7 @@ BY: Param[Deadline] = Param("BY", _parse, _write)
 
 
 class DeliverBy(Extension):
-    """Take deadlines, and set one by the option `deliver_by`: a `Deadline`.
+    """Take deadlines, and set one by the option `by`: a `Deadline`.
 
     Args:
         minimum_seconds: the shortest that may return a message.
@@ -76,7 +76,7 @@ class DeliverBy(Extension):
         return _TOO_SOON if _is_too_soon(params.get(BY), self._minimum) else None
 
     def dress_mail(self, mail: MailFacts, offer: Offer | None) -> Iterable[str]:
-        """BY from the option `deliver_by`; not sent at all if the server would refuse it."""
+        """BY from the option `by`; not sent at all if the server would refuse it."""
         deadline: Deadline | None = mail.options.get("by")
         words = dress(self.keyword, "mail", {BY: deadline}, offer)
         if _is_too_soon(deadline, self.learn(offer or ())):

@@ -30,7 +30,7 @@ MT_PRIORITY: Param[int] = Param("MT-PRIORITY", _parse, str)
 
 
 class MTPriority(Extension):
-    """Take priorities, and ask for one by the option `priority`.
+    """Take priorities, and ask for one by the option `mt_priority`.
 
     Args:
         profile: which meaning the numbers have: "MIXER", "STANAG4406", "NSEP", or another registered name.
@@ -68,7 +68,7 @@ class MTPriority(Extension):
         return make(250, "2.3.6", f"{granted} is the priority of this message")
 
     def dress_mail(self, mail: MailFacts, offer: Offer | None) -> Iterable[str]:
-        """MT-PRIORITY from the option `priority`."""
+        """MT-PRIORITY from the option `mt_priority`."""
         return dress(self.keyword, "mail", {MT_PRIORITY: mail.options.get("mt_priority")}, offer)
 
     @staticmethod

@@ -19,7 +19,7 @@ it."""
 
 
 class RequireTLS(Extension):
-    """Take the promise, and ask for it where the option `requiretls` is set."""
+    """Take the promise, and ask for it where the option `require_tls` is set."""
 
     keyword = "REQUIRETLS"
     mail_params = (REQUIRETLS,)

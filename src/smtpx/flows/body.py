@@ -6,6 +6,7 @@ from smtpx.errors import (
     ConnectionLost,
     DeadlineError,
     LocalProtocolError,
+    RemoteProtocolError,
     SMTPXError,
     TransportError,
     UnsupportedError,
@@ -192,7 +193,8 @@ class BodySender:
                     closing = answers[-1]
         except SMTPXError as error:
             if closing is None:
-                if isinstance(error, TransportError) and self._protocol.dialect.verdict_per_recipient:
+                known = isinstance(error, TransportError | RemoteProtocolError)
+                if known and self._protocol.dialect.verdict_per_recipient:
                     self._tally.take_verdicts(answers)
                 raise
         if closing is not None:

@@ -105,6 +105,7 @@ class ServerProtocol:
         self._chunk = Chunk(0, False)
         self._chunk_left = 0
         self._chunk_reply: Reply | None = None
+        self._verdicts_sent: int | None = None  # None while none is due
         self._auth = Authentication(limits.max_auth_line_bytes, self._proof_was_wrong)
         self._record: ScramRecord | Secret | None = None
         self._errors = 0
@@ -150,6 +151,18 @@ class ServerProtocol:
             raise RuntimeError("nothing was asked")
         self._on_answer = None
         on_answer(answers)
+
+    def answer_next(self, verdict: Reply) -> None:
+        """Answer `BodyEnded` for the next recipient, ahead of the others; `answer` then gives all, this one too.
+
+        Raises:
+            RuntimeError: if no verdict is due: in SMTP, before the end of the message, and behind the last recipient.
+        """
+        sent = self._verdicts_sent
+        if sent is None or sent >= len(self.recipients):
+            raise RuntimeError("no verdict is due")
+        self._say(_verdict(verdict, self.recipients[sent]))
+        self._verdicts_sent = sent + 1
 
     def answer_lookup(self, record: ScramRecord | Secret | None) -> None:
         """Answer a `LookupAsked` with what is stored of the user; None: there is no such user.
@@ -532,12 +545,13 @@ class ServerProtocol:
             self._end_message(command, [intake.refusal])
         else:
             self._events.append(BodyEnded(intake.size))
+            self._verdicts_sent = 0 if self.settings.dialect.verdict_per_recipient else None
             self._on_answer = lambda answers: self._end_message(command, answers)
 
     def _end_message(self, command: str, answers: Answers) -> None:
         self._intake = None
         verdicts = [answer or replies.MESSAGE_OK for answer in answers or (None,)]
-        recipients = self.recipients
+        recipients, sent = self.recipients, self._verdicts_sent or 0
         if any(verdict.code < 300 for verdict in verdicts):
             self.messages += 1
             self._errors = self._junk = 0
@@ -546,7 +560,7 @@ class ServerProtocol:
         if not self.settings.dialect.verdict_per_recipient:
             self._finish(command, verdicts[0])
         else:
-            self._answer_each(command, recipients, verdicts)
+            self._answer_each(command, recipients, verdicts, sent)
         self._later(lambda: self.ask(ResetAsked(command), lambda _: None))
 
     def _content_limit_hit(self, refusal: Reply) -> None:
@@ -554,12 +568,12 @@ class ServerProtocol:
         if limit is not None:
             self.limit_hit(limit)
 
-    def _answer_each(self, command: str, recipients: Sequence[Mailbox], verdicts: Sequence[Reply]) -> None:
+    def _answer_each(self, command: str, recipients: Sequence[Mailbox], verdicts: Sequence[Reply], sent: int) -> None:
         """One reply for each recipient (RFC 2033 4.2); a lone verdict is everybody's, a missing one is no success."""
         self.phase = after(self.phase, command, replies.MESSAGE_OK.code)
         rest = verdicts[0] if len(verdicts) == 1 else replies.NO_VERDICT
         each = [*verdicts, *[rest] * len(recipients)][: len(recipients)]
-        for reply, recipient in zip(each, recipients, strict=True):
+        for reply, recipient in zip(each[sent:], recipients[sent:], strict=True):
             self._say(_verdict(reply, recipient))
         self._errors += all(reply.code >= 500 for reply in each)
         if any(reply.code == 421 or reply.close for reply in each):
@@ -606,6 +620,7 @@ class ServerProtocol:
         self._intake = None
         self._overshoot = 0
         self.refused_recipients = 0
+        self._verdicts_sent = None
 
     def _abort(self, cause: AbortCause) -> None:
         intake, self._intake = self._intake, None

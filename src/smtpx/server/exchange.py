@@ -38,6 +38,7 @@ from smtpx.server.patience import Patience
 from smtpx.server.peer import Peer
 from smtpx.server.session import Reject
 from smtpx.server.turns import Turn
+from smtpx.server.verdicts import Verdicts
 from smtpx.server.watch import Watch
 from smtpx.wire.reply import Reply
 from smtpx.wire.syntax import escape
@@ -111,6 +112,7 @@ class Exchange:
         self._watch = watch
         self._loop = asyncio.get_running_loop()
         self._delivery: Delivery | None = None
+        self._verdicts = Verdicts((), self._verdict_given)
         self._content_command = ""  # DATA or BDAT
         self._then: Callable[[], None] | None = None  # what the delivery is waited for to do
         self._pause: asyncio.TimerHandle | None = None
@@ -346,6 +348,7 @@ class Exchange:
             ahead_bytes = 1  # straight to the session, which sets the pace
         self._delivery = Delivery(ahead_bytes, self._loop, self._start_data, self._delivery_ready, load.hold)
         self._content_command = event.command
+        self._verdicts = self._shell.peer.verdicts = Verdicts(self._core.recipients, self._verdict_given)
         self._shell.patience.begin_content()
 
     def _start_data(self, body: Body, on_done: OnDone) -> Outcome | None:
@@ -359,7 +362,25 @@ class Exchange:
         self._when(self._current.end_chunk(), self._answer_chunk)
 
     def _on_body_ended(self, event: BodyEnded) -> None:
-        self._when(self._current.finish(), self._conclude)
+        is_decided = self._current.finish()
+        if not is_decided:
+            self._tell_verdicts()
+        self._when(is_decided, self._conclude)
+
+    def _verdict_given(self) -> None:
+        """It leaves at once where nothing but verdicts is waited for; else with what the connection sends next."""
+        if self._then == self._conclude and self._tell_verdicts():
+            self._shell.flush()
+            self._shell.patience.await_verdict()
+
+    def _tell_verdicts(self) -> bool:
+        """Answer for as many recipients as can be; whether there were any."""
+        core, count = self._core, 0
+        if core.is_asking and core.settings.dialect.verdict_per_recipient:
+            while (verdict := self._verdicts.take_next()) is not None:
+                core.answer_next(verdict)
+                count += 1
+        return count > 0
 
     def _on_body_aborted(self, event: BodyAborted) -> None:
         text = "%s in %s after %d octets: nothing is stored"
@@ -391,10 +412,10 @@ class Exchange:
         self._shell.advance()
 
     def _answer_chunk(self) -> None:
-        """A refusal comes with the chunk it is about."""
+        """A refusal comes with the chunk it is about, unless recipients have verdicts of their own."""
         outcome = self._current.outcome
         refusal = None
-        if outcome is not None and not isinstance(outcome.value, Mapping):
+        if outcome is not None and not isinstance(outcome.value, Mapping) and not self._verdicts.is_used:
             reply = self._hooks.reply_to("data", outcome)
             refusal = reply if reply is not None and reply.code >= 400 else None
             self._current.is_reported = refusal is not None
@@ -403,15 +424,16 @@ class Exchange:
     def _forget_delivery(self) -> None:
         outcome = self._current.outcome
         reported = self._current.is_reported
-        self._delivery = None
+        self._delivery = self._shell.peer.verdicts = None
         if outcome is not None and not reported and not isinstance(outcome.error, TransferAborted | Reject | None):
             self._hooks.reply_to("data", outcome)
 
     def _conclude(self) -> None:
         delivery, core = self._current, self._core
-        self._delivery = None
+        self._delivery = self._shell.peer.verdicts = None
         recipients, sender = core.recipients, core.sender
-        verdicts = self._hooks.verdicts_of(delivery.outcome or Outcome(None, None), recipients)
+        rest = self._hooks.verdicts_of(delivery.outcome or Outcome(None, None), recipients)
+        verdicts = self._verdicts.completed(rest)
         if not core.settings.dialect.verdict_per_recipient:
             verdicts = [_worst(verdicts)]
         is_heard = core.is_asking and self._shell.has_peer

@@ -8,6 +8,7 @@ from smtpx.protocol.facts import Claims, TLSFacts
 
 if TYPE_CHECKING:
     from smtpx.protocol.server import ServerProtocol
+    from smtpx.server.verdicts import Verdicts
 
 __all__ = ["Peer", "SocketName"]
 
@@ -21,13 +22,15 @@ class Peer:
     Attributes:
         id: names the connection in logs and in replies about internal errors.
         transaction_id: names the transaction in logs, from MAIL to its end: `id`, a dot, a number. None between.
+        verdicts: where `Session.verdict` puts them; None while no message is under way.
     """
 
-    __slots__ = ("_name", "_protocol", "id", "transaction_id")
+    __slots__ = ("_name", "_protocol", "id", "transaction_id", "verdicts")
 
     def __init__(self, connection_id: str, name: SocketName, protocol: "ServerProtocol") -> None:
         self.id = connection_id
         self.transaction_id: str | None = None
+        self.verdicts: Verdicts | None = None
         self._name = name
         self._protocol = protocol
         protocol.facts.address = str(name[0]) if isinstance(name, tuple) else endpoint_text(name)

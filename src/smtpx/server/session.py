@@ -155,10 +155,27 @@ class Session:
 
         Called when the body is complete, when its first 64 KiB or its first chunk are there, or when it is given up;
         reading on waits for the rest, and raises `TransferAborted` if there is none. In LMTP a mapping gives each
-        recipient its own reply.
+        recipient its own reply; `verdict` gives them one by one, and what is returned is for those that have none.
         """
         await body.discard()
         return None
+
+    def verdict(self, recipient: Mailbox | str, reply: Reply) -> None:
+        """In `data`: what becomes of the message for one recipient.
+
+        In LMTP it leaves at once, as soon as the message is complete and the verdicts on all recipients before it are
+        known (RFC 2033 4.2). Who was named twice has two verdicts, in that order. In SMTP one reply speaks for all, and
+        a refusal counts. An exception in `data` leaves verdicts as they are; a message that is given up has none. Call
+        it in the event loop's thread.
+
+        Raises:
+            ValueError: if no (further) verdict on this recipient is due, or the reply is none.
+            RuntimeError: if no message is under way.
+        """
+        verdicts = self.peer.verdicts
+        if verdicts is None:
+            raise RuntimeError("there is no message to give a verdict on")
+        verdicts.give(recipient, reply)
 
     async def command(self, verb: str, argument: str | None) -> Reply | None:
         """The verb of an extension that asks the session."""
