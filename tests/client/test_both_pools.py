@@ -16,7 +16,7 @@ from smtpx.errors import (
     PermanentRefusal,
     RemoteProtocolError,
 )
-from tests.client.dialogues import BODY, FROM, LOCK, LOCK_MESSAGE, MESSAGE, QUIT, START, TO, url
+from tests.client.dialogues import BODY, BODY_WIRE, ENVELOPE, FROM, LOCK, LOCK_MESSAGE, MESSAGE, QUIT, START, TO, url
 from tests.peers import Colour, ScriptedServer
 
 
@@ -64,6 +64,28 @@ def test_lost_on_a_used_connection_before_the_body_is_repeated_and_after_it_is_n
         assert caught.value.stage == "final"
         assert list(caught.value.result.accepted) == [TO]
         assert server.connections == 1
+
+
+def test_421_to_an_envelope_is_repeated_even_if_the_content_was_written_behind_it(colour: Colour) -> None:
+    start = "S: 220 ready\nC: EHLO me\nS: 250-x\nS: 250-PIPELINING\nS: 250 CHUNKING\n"
+    message = f"C: MAIL FROM:<{FROM}>\nC: RCPT TO:<{TO}>\nC: BDAT 21 LAST\nC: Subject: hi\nC:\nC: .dot\n"
+    fine = message + "S: 250 m\nS: 250 r\nS: 250 done\n"
+    first = start + fine + message + "S: 421 that is enough\nEOF"
+    with ScriptedServer(first, start + fine + QUIT) as server, colour.client(url(server)) as client:
+        for _ in range(2):
+            assert client.send(BODY, sender=FROM, recipients=[TO]).accepted
+        assert server.connections == 2
+
+
+def test_too_old_connections_are_replaced(colour: Colour) -> None:
+    limits = Limits(max_age_seconds=0.01)
+    script = START + "".join([ENVELOPE, "S: 250 m\nS: 250 r\nS: 354 go\n", BODY_WIRE, "S: 250 done\n"]) + QUIT
+    with ScriptedServer(script) as server, colour.client(url(server), limits=limits) as client:
+        for _ in range(2):
+            time.sleep(0.02)
+            assert client.send(BODY, sender=FROM, recipients=[TO]).accepted
+            time.sleep(0.02)
+        assert server.connections == 2
 
 
 def test_pool_is_used_again_and_limits_hold(colour: Colour) -> None:

@@ -30,6 +30,21 @@ def test_old_ones_expire() -> None:
     assert policy.open_connections == 1
 
 
+def test_too_old_ones_go_however_busy_they_were() -> None:
+    policy: PoolPolicy[str] = PoolPolicy(Limits(max_age_seconds=100))
+    policy.acquire(0)
+    policy.acquire(0)
+    assert policy.release("a", 90, reusable=True, opened=0)
+    assert policy.release("b", 90, reusable=True, opened=50)
+    decision = policy.acquire(101)
+    assert (decision.connection, decision.expired) == ("b", ["a"])
+    assert not policy.release("b", 151, reusable=True, opened=50)
+    assert policy.open_connections == 0
+    forever: PoolPolicy[str] = PoolPolicy(Limits(max_age_seconds=None))
+    forever.acquire(0)
+    assert forever.release("a", 1e9, reusable=True, opened=0)
+
+
 def test_what_can_not_be_used_again_is_forgotten() -> None:
     policy: PoolPolicy[str] = PoolPolicy(Limits())
     policy.acquire(0)

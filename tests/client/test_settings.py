@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from smtpx.client.settings import ClientSettings, Limits, settings_for
+from smtpx.client.settings import ClientSettings, Limits, for_blocking, settings_for
 from smtpx.errors import ConfigurationError
 from smtpx.extensions import Size
 from smtpx.flows.session import Security
 from smtpx.net.targets import Target
 from smtpx.protocol.dialect import LMTP, SMTP
 from smtpx.protocol.extension import ExtensionSet
-from smtpx.sasl import Password
+from smtpx.sasl import BearerToken, Password
 
 
 @pytest.mark.parametrize(
@@ -194,3 +194,15 @@ def test_p22_one_choice_of_security() -> None:
 def test_settings_may_be_made_by_hand() -> None:
     settings = ClientSettings(target=Target("h"))
     assert settings_for(settings) == settings
+
+
+def test_what_needs_asyncio_is_not_for_the_blocking_client() -> None:
+    async def token() -> str:
+        return "t"
+
+    settings = settings_for("smtp://mail.example.org", auth=BearerToken("u", token))
+    with pytest.raises(ConfigurationError, match="async client"):
+        for_blocking(settings)
+    for auth in (None, Password("u", "p"), BearerToken("u", lambda: "t")):
+        settings = settings_for("smtp://mail.example.org", auth=auth)
+        assert for_blocking(settings) is settings

@@ -164,3 +164,14 @@ def test_pieces_begin_with_the_head() -> None:
         except StopIteration as stop:
             found.append(stop.value)
     assert found == [b"a", b"b", b"c", None]
+
+
+@given(st.binary(max_size=200), st.integers(1, 50))
+def test_binary_content_may_be_any_octets(data: bytes, size: int) -> None:
+    scan = Scan(binary=True)
+    for start in range(0, len(data), size):
+        scan.feed(data[start : start + size])
+    assert scan.content(data) == Content.of(data, binary=True)
+    assert Content.of(data, binary=True).binary
+    assert Content.of(data, binary=True).data == data
+    assert scan.beginning((data,), repair=False).binary

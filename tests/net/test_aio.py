@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Awaitable, Callable
 
@@ -387,3 +388,27 @@ def test_f17_several_addresses_on_both_loops(monkeypatch: pytest.MonkeyPatch) ->
             loop = new_loop(kind)
             loop.run_until_complete(main())
             loop.close()
+
+
+def test_calls_of_the_callers_own(run: Callable[[Test], None]) -> None:
+    async def test(stream: AsyncStream, _: socket.socket) -> None:
+        async def coroutine() -> int:
+            await asyncio.sleep(0)
+            return 1
+
+        async def slow() -> None:
+            await asyncio.sleep(60)
+
+        async def impatient() -> None:
+            raise TimeoutError("mine")
+
+        assert await stream.call(coroutine, 5) == 1
+        assert await stream.call(lambda: 2, 5) == 2
+        assert await stream.call(lambda: coroutine(), 5) == 1
+        assert await stream.call(threading.current_thread, 5) is not threading.main_thread()
+        with pytest.raises(DeadlineError):
+            await stream.call(slow, 0.01)
+        with pytest.raises(TimeoutError, match="mine"):
+            await stream.call(impatient, 5)
+
+    run(test)

@@ -46,3 +46,14 @@ def test_a_wait_in_parts(clock: Clock) -> None:
         deadline.limit_wait(5, continued=True)
     clock.time = 99
     assert deadline.limit_wait(5, continued=False) == 1
+
+
+def test_a_deadline_that_begins_again(clock: Clock) -> None:
+    deadline = Deadline(10)
+    clock.time = 9
+    deadline.restart(10)
+    clock.time = 18
+    assert deadline.limit(5) == 1
+    deadline.restart(None)
+    clock.time = 1000
+    assert deadline.limit(5) == 5

@@ -268,3 +268,15 @@ def test_an_own_dialler_that_did_not_connect() -> None:
     with pytest.raises(ConfigurationError, match="not connected"):
         dial(lambda *_: sock, Target("h", 25), 1)
     assert sock.fileno() == -1
+
+
+def test_another_thread_ends_a_wait(ends: Ends) -> None:
+    stream, _ = ends
+    got: list[bytes] = []
+    waiting = threading.Thread(target=lambda: got.append(stream.receive(20)))
+    waiting.start()
+    stream.interrupt()
+    waiting.join(10)
+    assert got == [b""]
+    stream.close()
+    stream.interrupt()

@@ -134,6 +134,7 @@ class Transaction:
         """Keep what an envelope answer says; a refused MAIL or a 421 ends the matter once all that is owed was read."""
         recipient = answer.owed.recipient
         if answer.reply.code == 421:
+            self._body.committed = False  # what was written behind is not looked at any more
             yield from close(self._protocol)
             self._body.committed = False  # who refuses the envelope has not taken what came behind it
             self._tally.refuse_all(answer, answer.owed.stage)
