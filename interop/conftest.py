@@ -30,6 +30,7 @@ _PROJECT = Path(__file__).resolve().parent.parent
 _ROWS: list[Row] = []
 _MISSING: set[Peer] = set()
 _ROW = pytest.StashKey[Row]()
+_ALL = pytest.StashKey[int]()
 
 # Characters that mean something in a URL, so that percent-encoding is tested on the way.
 ROBOT = Account("robot", "s3cret:/@%41")
@@ -49,6 +50,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "example" in metafunc.fixturenames:
         examples = example_letters(_PROJECT / "examples" / "messages")
         metafunc.parametrize("example", examples, ids=[example.kind for example in examples])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # First: before -k takes some away.
+    config.stash[_ALL] = len(items)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -90,7 +97,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         reasons = "; ".join(sorted(f"{peer.name} ({peer.missing})" for peer in _MISSING))
         terminalreporter.write_line(f"NOT TESTED: {reasons}", yellow=True, bold=True)
     if config.getoption("--write-docs"):
-        terminalreporter.write_line(_write_docs(complete=not terminalreporter.stats.get("deselected")))
+        terminalreporter.write_line(_write_docs(complete=len(_ROWS) == config.stash[_ALL]))
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ from .checks import stored_intact
 from .clients import Envelope, curl, curl_login, curl_trust
 from .letters import KINDS, Letter, make_letter
 from .postfix import Account
-from .serving import SmtpxServe
+from .serving import TOKEN, SmtpxServe
 from .table import Row
 
 pytestmark = pytest.mark.peer("curl", direction="curl → smtpx serve")
+_BY_LIBRARY = pytest.mark.peer("curl", direction="curl → smtpx.Server")
 
 # Exit statuses of curl.
 _LOGIN_DENIED, _BAD_CERTIFICATE, _SEND_FAILED = 67, 60, 55
@@ -71,6 +72,40 @@ def test_auth(
     done = curl(_url(serve_starttls), letter, tmp_path, *options)
     assert done.returncode == 0, done.stdout
     stored_intact(serve_starttls, letter, protocol="ESMTPSA")
+
+
+@_BY_LIBRARY
+def test_cram_md5(
+    row: Row, tmp_path: Path, serve_by_library: SmtpxServe, certificates: Certificates, robot: Account
+) -> None:
+    row.tls, row.auth = "STARTTLS", "CRAM-MD5"
+    letter = make_letter()
+    options = [*curl_trust(certificates.authority), *curl_login(robot, "CRAM-MD5")]
+    done = curl(_url(serve_by_library), letter, tmp_path, *options)
+    assert done.returncode == 0, done.stdout
+    stored_intact(serve_by_library, letter, protocol="ESMTPSA")
+    serve_by_library.wait_for_log("logged in by CRAM-MD5\n")
+
+
+@_BY_LIBRARY
+@pytest.mark.parametrize(("token", "status"), [(TOKEN, 0), ("not-the-one", _LOGIN_DENIED)], ids=["right", "wrong"])
+def test_token(
+    token: str,
+    status: int,
+    row: Row,
+    tmp_path: Path,
+    serve_by_library: SmtpxServe,
+    certificates: Certificates,
+    robot: Account,
+) -> None:
+    row.tls, row.auth = "STARTTLS", "OAUTHBEARER" if token == TOKEN else "OAUTHBEARER, wrong"
+    letter = make_letter()
+    login = ["--user", f"{robot.user}:", "--oauth2-bearer", token, "--login-options", "AUTH=OAUTHBEARER"]
+    done = curl(_url(serve_by_library), letter, tmp_path, *curl_trust(certificates.authority), *login)
+    assert done.returncode == status, done.stdout
+    if token == TOKEN:
+        stored_intact(serve_by_library, letter, protocol="ESMTPSA")
+        serve_by_library.wait_for_log("logged in by OAUTHBEARER\n")
 
 
 def test_initial_response(row: Row, tmp_path: Path, serve_starttls: SmtpxServe, login: list[str]) -> None:
