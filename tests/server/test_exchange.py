@@ -465,6 +465,8 @@ async def test_a_message_that_finds_the_memory_full_goes_straight_to_the_session
     assert rig.lines == []
     await rig.handle(BodyStarted("DATA"))
     assert rig.lines == ["spool_total_memory_bytes 100"]
+
+
 # Verdicts given early ------------------------------------------------------------------------------------------------
 
 OTHER = Mailbox("c", "x.example")

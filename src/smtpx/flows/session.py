@@ -303,7 +303,7 @@ def _response(
     except ValueError as error:
         yield from write(protocol, plan.timeouts, protocol.respond(b"*"))
         answer = yield from read_answer(protocol, plan.timeouts)
-        if answer.reply.severity is Severity.CONTINUE:
+        if answer.is_positive:
             protocol.connection_closed()
             raise RemoteProtocolError(f"{mechanism.name} goes on although it was cancelled", stage="auth") from error
         if not isinstance(error, SASLError):

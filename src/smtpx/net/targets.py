@@ -26,7 +26,7 @@ class Target:
 
     @property
     def tls_name(self) -> str | None:
-        """The name a certificate must bear: without zone or the root's dot, an internationalised one in A-labels."""
+        """The name a certificate must bear: without zone or root dot, an internationalised one in A-labels."""
         if ":" in self.host:
             return self.host.partition("%")[0]  # the zone of an IPv6 address means something on this host only
         return ascii_domain(self.host).removesuffix(".") if self.host else None
