@@ -7,14 +7,18 @@ of ours above the transport, so no event loop's own TLS is involved.
 import asyncio
 import contextlib
 import inspect
+import os
 import socket
 import ssl
 import threading
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 from smtpx.errors import ConnectError, ConnectionLost, DeadlineError, TLSError
+from smtpx.net.addresses import Failures, lookup_flags, not_found, places
+from smtpx.net.async_race import race
 from smtpx.net.client_hello import AlpnWatch
+from smtpx.net.deadlines import now
 from smtpx.net.sockets import check_connected
 from smtpx.net.targets import Target
 from smtpx.net.tls import TLSLayer
@@ -378,41 +382,60 @@ async def connect(
         ConnectError.
     """
 
-    def make() -> AsyncStream:
-        return AsyncStream(tls, target.tls_name)
-
     try:
-        async with asyncio.timeout(timeout_seconds):
-            return await _connect(target, make, timeout_seconds, dialler)
+        sock = await _socket(target, timeout_seconds, dialler)
+        _, stream = await asyncio.get_running_loop().create_connection(
+            lambda: AsyncStream(tls, target.tls_name), sock=sock
+        )
     except TimeoutError as error:
         raise ConnectError(f"can't connect to {target}: no answer in {timeout_seconds:g} s", stage="connect") from error
     except ConnectError:
         raise
-    except (OSError, UnicodeError) as error:
-        from_where = f" from {target.local_address}" if target.local_address else ""
-        raise ConnectError(f"can't connect to {target}{from_where}: {error}", stage="connect") from error
-
-
-async def _connect(
-    target: Target, make: Callable[[], AsyncStream], timeout_seconds: float, dialler: Dialler | None
-) -> AsyncStream:
-    loop = asyncio.get_running_loop()
-    if dialler is not None:
-        sock = await _dialled(dialler(target, timeout_seconds))
-        _, stream = await loop.create_connection(make, sock=sock)
-    elif target.unix_path is not None:
-        _, stream = await loop.create_unix_connection(make, target.unix_path)
-    else:
-        local = (target.local_address, 0) if target.local_address else None
-        family = 0
-        if target.local_address:
-            family = socket.AF_INET6 if ":" in target.local_address else socket.AF_INET
-        # uvloop tries addresses one after the other and takes no such argument.
-        delay: dict[str, Any] = {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
-        _, stream = await loop.create_connection(
-            make, target.host, target.port, local_addr=local, family=family, **delay
-        )
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
+        raise ConnectError(f"can't connect to {target}: {reason}", stage="connect") from error
     return stream
+
+
+async def _socket(target: Target, timeout_seconds: float, dialler: Dialler | None) -> socket.socket:
+    if dialler is not None:
+        async with asyncio.timeout(timeout_seconds):
+            return await _dialled(dialler(target, timeout_seconds))
+    if target.unix_path is not None:
+        async with asyncio.timeout(timeout_seconds):
+            return await _connect_unix(target.unix_path)
+    return await _race(target, timeout_seconds)
+
+
+async def _connect_unix(path: str) -> socket.socket:
+    family = getattr(socket, "AF_UNIX", None)
+    if family is None:
+        raise ConnectError("this system has no unix sockets", stage="connect")
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, path)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _race(target: Target, timeout_seconds: float) -> socket.socket:
+    end = now() + timeout_seconds
+    flags = lookup_flags(target.host)
+    try:
+        if flags:
+            found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM, flags=flags)
+        else:
+            async with asyncio.timeout(timeout_seconds):
+                loop = asyncio.get_running_loop()
+                found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except TimeoutError:
+        raise
+    except (OSError, UnicodeError) as error:
+        raise not_found(target, error) from error
+    return await race(places(target, found), target.local_address, end - now(), Failures(target))
 
 
 async def _dialled(made: object) -> socket.socket:
