@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from smtpx.client.conversation import Conversation, check_idle, may_fall_back
+from smtpx.client.conversation import Conversation, check_idle, is_local_way, may_fall_back
 from smtpx.client.mail import Mail, Source
 from smtpx.client.settings import ClientSettings
 from smtpx.errors import SMTPXError, TransportError
@@ -13,8 +13,8 @@ from smtpx.flows.session import Security
 from smtpx.flows.steps import Flow
 from smtpx.net.deadlines import Deadline, now
 from smtpx.net.drive import run
+from smtpx.net.proxies import through
 from smtpx.net.sockets import SocketStream, connect, dial
-from smtpx.net.targets import is_local_peer
 from smtpx.net.trace import mask_auth
 from smtpx.protocol.facts import TLSFacts
 
@@ -128,7 +128,9 @@ def _implicit_tls(stream: SocketStream, timeout_seconds: float) -> TLSFacts:
 
 def _connected(settings: ClientSettings, timeout_seconds: float) -> SocketStream:
     target = settings.target
-    if settings.connect is None:
+    if settings.proxy is not None:
+        sock = through(settings.proxy, target, timeout_seconds)
+    elif settings.connect is None:
         sock = connect(target, timeout_seconds)
     else:
         sock = dial(settings.connect, target, timeout_seconds)
@@ -136,7 +138,7 @@ def _connected(settings: ClientSettings, timeout_seconds: float) -> SocketStream
     def context() -> "ssl.SSLContext":
         from smtpx.client.tls_policy import context_for
 
-        return context_for(settings, local=is_local_peer(stream.peer))
+        return context_for(settings, local=is_local_way(settings, stream.peer))
 
     stream = SocketStream(sock, context, target.tls_name)
     if settings.trace is not None:

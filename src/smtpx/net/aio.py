@@ -6,7 +6,6 @@ of ours above the transport, so no event loop's own TLS is involved.
 
 import asyncio
 import contextlib
-import inspect
 import os
 import socket
 import ssl
@@ -15,11 +14,9 @@ from collections.abc import Callable
 from typing import cast
 
 from smtpx.errors import ConnectError, ConnectionLost, DeadlineError, TLSError
-from smtpx.net.addresses import Failures, lookup_flags, not_found, places
-from smtpx.net.async_race import race
+from smtpx.net.async_connect import Dialler, connected_socket
 from smtpx.net.client_hello import AlpnWatch
-from smtpx.net.deadlines import now
-from smtpx.net.sockets import check_connected
+from smtpx.net.proxies import Proxy
 from smtpx.net.targets import Target
 from smtpx.net.tls import TLSLayer
 from smtpx.net.trace import Trace
@@ -366,27 +363,27 @@ class AsyncStream(Wire):
         self._wake()
 
 
-Dialler = Callable[[Target, float], object]
-
-
 async def connect(
-    target: Target, tls: Callable[[], ssl.SSLContext], timeout_seconds: float, dialler: Dialler | None = None
+    target: Target,
+    tls: Callable[[], ssl.SSLContext],
+    timeout_seconds: float,
+    dialler: Dialler | None = None,
+    proxy: Proxy | None = None,
 ) -> AsyncStream:
     """A connected stream; several addresses of a host are tried side by side (RFC 8305).
 
     Args:
         tls: makes the context when TLS begins.
         dialler: gives a connected socket, or an awaitable of one, in place of our own connecting.
+        proxy: to go through.
 
     Raises:
         ConnectError.
     """
-
     try:
-        sock = await _socket(target, timeout_seconds, dialler)
-        _, stream = await asyncio.get_running_loop().create_connection(
-            lambda: AsyncStream(tls, target.tls_name), sock=sock
-        )
+        sock = await connected_socket(target, timeout_seconds, dialler, proxy)
+        loop = asyncio.get_running_loop()
+        _, stream = await loop.create_connection(lambda: AsyncStream(tls, target.tls_name), sock=sock)
     except TimeoutError as error:
         raise ConnectError(f"can't connect to {target}: no answer in {timeout_seconds:g} s", stage="connect") from error
     except ConnectError:
@@ -395,51 +392,3 @@ async def connect(
         reason = os.strerror(error.errno) if error.errno else error
         raise ConnectError(f"can't connect to {target}: {reason}", stage="connect") from error
     return stream
-
-
-async def _socket(target: Target, timeout_seconds: float, dialler: Dialler | None) -> socket.socket:
-    if dialler is not None:
-        async with asyncio.timeout(timeout_seconds):
-            return await _dialled(dialler(target, timeout_seconds))
-    if target.unix_path is not None:
-        async with asyncio.timeout(timeout_seconds):
-            return await _connect_unix(target.unix_path)
-    return await _race(target, timeout_seconds)
-
-
-async def _connect_unix(path: str) -> socket.socket:
-    family = getattr(socket, "AF_UNIX", None)
-    if family is None:
-        raise ConnectError("this system has no unix sockets", stage="connect")
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, path)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-async def _race(target: Target, timeout_seconds: float) -> socket.socket:
-    end = now() + timeout_seconds
-    flags = lookup_flags(target.host)
-    try:
-        if flags:
-            found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM, flags=flags)
-        else:
-            async with asyncio.timeout(timeout_seconds):
-                loop = asyncio.get_running_loop()
-                found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    except TimeoutError:
-        raise
-    except (OSError, UnicodeError) as error:
-        raise not_found(target, error) from error
-    return await race(places(target, found), target.local_address, end - now(), Failures(target))
-
-
-async def _dialled(made: object) -> socket.socket:
-    sock = cast("socket.socket", await made if inspect.isawaitable(made) else made)
-    check_connected(sock)
-    sock.setblocking(False)
-    return sock
