@@ -7,10 +7,12 @@ import ipaddress
 import threading
 from collections.abc import Awaitable, Callable
 from types import TracebackType
+from typing import TypeAlias
 
 __all__ = ["ProxyServer"]
 
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
+Reader: TypeAlias = asyncio.StreamReader
+Writer: TypeAlias = asyncio.StreamWriter
 Act = Callable[[Reader, Writer], Awaitable[None]]
 
 

@@ -49,6 +49,7 @@ def test_handshake_and_octets_however_cut(files: Files, size: int) -> None:
     assert server.is_ready
     assert client.facts.version == "TLSv1.3"
     assert client.facts.verified
+    assert client.facts.group == server.facts.group is not None
     assert server.facts.server_name == "mail.example.org"
     assert client.peer_certificate
     assert server.peer_certificate is None
@@ -157,3 +158,20 @@ def test_h046_session_tickets_can_be_switched_off(files: Files, version: ssl.TLS
     assert client.receive(server.output()) == b"220 ready\r\n"
     session = client._object.session
     assert (session is not None and session.has_ticket) is tickets
+
+
+def test_the_group_where_python_knows_it(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.15 can be asked; what stood on the wire comes first."""
+
+    class Knowing(ssl.SSLObject):
+        def group(self) -> str:
+            return "asked"
+
+    monkeypatch.setattr(ssl.SSLContext, "sslobject_class", Knowing)
+    client, server = pair(files)
+    pump(client, server)
+    assert client.facts.group == server.facts.group == "X25519"
+    monkeypatch.setattr("smtpx.net.tls.group_in", lambda _: None)
+    client, server = pair(files)
+    pump(client, server)
+    assert client.facts.group == "asked"

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from smtpx.errors import ConfigurationError, TLSError
 from smtpx.net.channel_binding import end_point
+from smtpx.net.server_hello import MAX_BYTES, group_in
 from smtpx.protocol.facts import TLSFacts
 
 __all__ = ["TLSLayer", "client_context", "remember_certificate", "server_tls"]
@@ -37,6 +38,7 @@ def client_context(*, verify: bool = True, ca_file: str | Path | None = None) ->
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(f"can't read certificates from {ca_file}: {error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -111,6 +113,8 @@ class TLSLayer:
             self._object = context.wrap_bio(self._incoming, self._outgoing, server_side, server_hostname)
         except ValueError as error:
             raise TLSError(f"not a name for TLS: {error}") from error
+        self._servers_words = bytearray()  # of the handshake, for the group
+        self._group: str | None = None
         self.is_ready = False
         self.has_ended = False
 
@@ -130,6 +134,8 @@ class TLSLayer:
         """
         if data:
             self._incoming.write(data)
+            if not (self.is_ready or self._server_side):
+                self._remember(data)
         else:
             self._incoming.write_eof()
         if not self.is_ready and not self._handshake():
@@ -162,7 +168,10 @@ class TLSLayer:
 
     def output(self) -> bytes:
         """Octets for the socket, all there are."""
-        return self._outgoing.read()
+        octets = self._outgoing.read()
+        if self._server_side and not self.is_ready:
+            self._remember(octets)
+        return octets
 
     def close(self) -> None:
         """Say that nothing more comes; `output` holds the alert."""
@@ -173,16 +182,23 @@ class TLSLayer:
     def facts(self) -> TLSFacts:
         """What was agreed on. Only once `is_ready`."""
         cipher = self._object.cipher()
-        group: Callable[[], str | None] | None = getattr(self._object, "group", None)  # Python 3.15
         return TLSFacts(
             version=self._object.version() or "unknown",
             cipher=cipher[0] if cipher else "unknown",
             verified=self._verified,
             server_name=getattr(self._object, _ASKED_FOR, None) or self._object.server_hostname,
-            group=group() if group is not None else None,
+            group=self._group,
             bindings=self._bindings(),
             peer_identity=self._peer_identity() if self._server_side else None,
         )
+
+    def _remember(self, octets: bytes) -> None:
+        self._servers_words += octets[: MAX_BYTES - len(self._servers_words)]
+
+    def _agreed_group(self) -> str | None:
+        """Of the key exchange: as it was said on the wire, so that it has one name whatever the Python."""
+        ask: Callable[[], str | None] | None = getattr(self._object, "group", None)  # Python 3.15
+        return group_in(bytes(self._servers_words)) or (ask() if ask is not None else None)
 
     def _bindings(self) -> dict[str, bytes]:
         """Names of this channel, best first: what each version of TLS has as its default, then the certificate."""
@@ -219,6 +235,8 @@ class TLSLayer:
         except ssl.SSLError as error:
             raise TLSError(f"TLS handshake failed: {_reason(error)}") from error
         self.is_ready = True
+        self._group = self._agreed_group()
+        self._servers_words.clear()
         return True
 
 
