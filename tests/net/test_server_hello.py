@@ -1,5 +1,6 @@
 """The key exchange group, read from what a server says: real handshakes, and garbage."""
 
+import contextlib
 import random
 import ssl
 import struct
@@ -29,10 +30,8 @@ def said_by_server(client: ssl.SSLContext, server: ssl.SSLContext) -> bytes:
     said = b""
     for _ in range(4):
         for index, end in enumerate(ends):
-            try:
+            with contextlib.suppress(ssl.SSLWantReadError):
                 end.do_handshake()
-            except ssl.SSLWantReadError:
-                pass
             if index:
                 octets = to_client.read()
                 said += octets
@@ -50,10 +49,8 @@ def by_openssl() -> bytes:
     said = b""
     for _ in range(3):
         for one, other in ((client, server), (server, client)):
-            try:
+            with contextlib.suppress(SSL.WantReadError):
                 one.do_handshake()
-            except SSL.WantReadError:
-                pass
             try:
                 octets = one.bio_read(65536)
             except SSL.WantReadError:

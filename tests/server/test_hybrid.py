@@ -168,10 +168,13 @@ def test_our_client_with_a_server_that_prefers_hybrid_groups(
     context = SSL.Context(SSL.TLS_METHOD)
     authority.issue_cert("localhost").configure_cert(context)
     said: list[str | None] = []
-    with colour_of(name) as colour, ScriptedServer(act=lambda sock: openssl_server(sock, context, said)) as server:
-        with colour.open(f"smtps://localhost:{server.port}", ca_file=files[1], hello_name="me") as connection:
-            connection.noop()
-            facts = connection.tls
+    with (
+        colour_of(name) as colour,
+        ScriptedServer(act=lambda sock: openssl_server(sock, context, said)) as server,
+        colour.open(f"smtps://localhost:{server.port}", ca_file=files[1], hello_name="me") as connection,
+    ):
+        connection.noop()
+        facts = connection.tls
     assert facts.group.lower() == str(said[0]).lower()
     if ssl.OPENSSL_VERSION_INFO >= (3, 5):
         assert facts.group == HYBRID

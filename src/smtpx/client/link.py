@@ -21,7 +21,7 @@ from smtpx.protocol.facts import TLSFacts
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Link"]
+__all__ = ["Link", "connected"]
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class Link:
     @classmethod
     def _attempt(cls, settings: ClientSettings, deadline: Deadline) -> "Link | None":
         """None: the handshake broke, and another connection may do without."""
-        stream = _connected(settings, deadline.limit(settings.timeouts.connect))
+        stream = connected(settings, deadline.limit(settings.timeouts.connect))
         try:
             tls = None
             if settings.security is Security.IMPLICIT:
@@ -126,7 +126,8 @@ def _implicit_tls(stream: SocketStream, timeout_seconds: float) -> TLSFacts:
         raise
 
 
-def _connected(settings: ClientSettings, timeout_seconds: float) -> SocketStream:
+def connected(settings: ClientSettings, timeout_seconds: float) -> SocketStream:
+    """A stream to the target, nothing said yet."""
     target = settings.target
     if settings.proxy is not None:
         sock = through(settings.proxy, target, timeout_seconds)

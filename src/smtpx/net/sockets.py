@@ -228,6 +228,11 @@ class SocketStream:
         self._sock.close()
 
     @property
+    def tls_layer(self) -> "TLSLayer | None":
+        """The layer itself."""
+        return self._layer
+
+    @property
     def is_closed(self) -> bool:
         """Whether `close` was called."""
         return self._closed

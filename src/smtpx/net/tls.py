@@ -25,6 +25,7 @@ _EXPORTER = (b"EXPORTER-Channel-Binding", 32)  # RFC 9266 4
 _PEM = re.compile(b"-----BEGIN (?:X509 )?CERTIFICATE-----(.+?)-----END", re.DOTALL)
 _end_points: "WeakKeyDictionary[ssl.SSLContext, bytes]" = WeakKeyDictionary()
 _ASKED_FOR = "_smtpx_server_name"
+_DER = 2  # how Python below 3.13 is told which form a certificate is wanted in
 
 
 def client_context(*, verify: bool = True, ca_file: str | Path | None = None) -> ssl.SSLContext:
@@ -224,6 +225,15 @@ class TLSLayer:
     def peer_certificate(self) -> bytes | None:
         """The peer's certificate in DER, or None."""
         return self._object.getpeercert(binary_form=True)
+
+    @property
+    def peer_chain(self) -> tuple[bytes, ...]:
+        """The certificates that the peer sent, in DER, its own first. Only its own where Python can't tell the rest."""
+        ask = getattr(self._object, "get_unverified_chain", None)  # Python 3.13
+        ask = ask or getattr(getattr(self._object, "_sslobj", None), "get_unverified_chain", None)
+        chain: list[Any] = (ask() if ask is not None else None) or [self.peer_certificate or b""]
+        found = [each if isinstance(each, bytes) else each.public_bytes(_DER) for each in chain]
+        return tuple(each for each in found if each)
 
     def _handshake(self) -> bool:
         try:
