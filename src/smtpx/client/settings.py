@@ -126,8 +126,8 @@ class ClientSettings:
 class ClientOptions(TypedDict, total=False):
     """Keyword arguments wherever a URL is taken: the fields of `ClientSettings`, and shorthands.
 
-    `username` with `password` stand for `auth`, a `proxy` may be a URL, `local_address` stands for a field of `target`,
-    `max_connections` for one of `limits`; `extensions` may be any iterable.
+    `username` with `password` or `token` stand for `auth`, a `proxy` may be a URL, `local_address` stands for a field
+    of `target`, `max_connections` for one of `limits`; `extensions` may be any iterable.
     """
 
     target: Target
@@ -151,6 +151,7 @@ class ClientOptions(TypedDict, total=False):
     trace: Callable[[str, bytes], None] | None
     username: str
     password: str
+    token: str | Callable[[], str]
     local_address: str | None
     max_connections: int
 
@@ -269,19 +270,23 @@ def _apply(settings: ClientSettings, changes: dict[str, Any]) -> ClientSettings:
     if "max_connections" in changes:
         limits = changes.get("limits", settings.limits)
         changes["limits"] = replace(limits, max_connections=changes.pop("max_connections"))
-    if "username" in changes or "password" in changes:
+    if not changes.keys().isdisjoint(("username", "password", "token")):
         changes["auth"] = _credentials(changes)
     if "extensions" in changes and not isinstance(changes["extensions"], ExtensionSet):
         changes["extensions"] = ExtensionSet(changes["extensions"])
     return replace(settings, **changes)
 
 
-def _credentials(changes: dict[str, Any]) -> Password:
-    username, password = changes.pop("username", None), changes.pop("password", None)
-    if changes.get("auth") is not None or not username or password is None:
+def _credentials(changes: dict[str, Any]) -> Authentication:
+    username, password, token = (changes.pop(name, None) for name in ("username", "password", "token"))
+    if changes.get("auth") is not None or not username or (password is None) is (token is None):
         raise ConfigurationError("give user name and password, both, or auth=")
     try:
-        return Password(username, password)
+        if token is None:
+            return Password(username, password)
+        from smtpx.sasl.oauth import BearerToken  # hardly anybody needs it
+
+        return BearerToken(username, token)
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
 
