@@ -1,10 +1,14 @@
 """Certificates described, and their faults named."""
 
 import datetime
+from typing import NoReturn
 
 import pytest
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ed25519
 
+from smtpx.cli import certificates
 from smtpx.cli.certificates import Problem, describe, problems_of
 from tests.certificates import DAY, NOW, Authority
 
@@ -77,3 +81,16 @@ def test_not_a_certificate() -> None:
     assert names(b"garbage") == ["unreadable"]
     with pytest.raises(ValueError, match="error parsing"):
         describe(b"garbage")
+
+
+def test_weak_signatures_and_what_can_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificates, "_WEAK_HASHES", frozenset({"sha256"}))
+    own = AUTHORITY.issue("localhost", self_signed=True).der
+    assert names(AUTHORITY.issue("localhost").der, GOOD.der, own) == ["weak_signature", "weak_signature"]
+
+    def unsupported(_: bytes) -> NoReturn:
+        raise UnsupportedAlgorithm("strange key")
+
+    monkeypatch.setattr(x509, "load_der_x509_certificate", unsupported)
+    (problem,) = problems_of([GOOD.der], "localhost", None)
+    assert problem == Problem("unreadable", "certificate 1 can't be read: strange key")

@@ -85,6 +85,14 @@ def test_external_with_a_client_certificate(capfd: Capture, tmp_path: Path) -> N
     assert outcome.status == 77
 
 
+def test_a_client_certificate_beside_a_password(capfd: Capture, tmp_path: Path) -> None:
+    own = tmp_path / "own.pem"
+    own.write_bytes(AUTHORITY.issue(email="me@x.example").pem)
+    script = HELLO.format("PLAIN EXTERNAL") + auth("PLAIN", "\0me\0p") + "S: 535 no\nC: QUIT\nS: 221 bye\n"
+    with ScriptedServer(script) as server:
+        assert send(capfd, server, "--client-cert", own, user="me:p@").status == 77
+
+
 def test_the_url_from_the_environment(capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     script = HELLO.format("PLAIN") + auth("PLAIN", "\0me\0s3cret") + "S: 535 no\nC: QUIT\nS: 221 bye\n"
     with ScriptedServer(script) as server:

@@ -192,3 +192,21 @@ def test_unreadable_certificates(capfd: Capture, monkeypatch: pytest.MonkeyPatch
         outcome = run(capfd, "probe", place, "--helo", "me", "--ca", AUTHORITY.trust(tmp_path))
     assert outcome.status == 69
     assert "problem: unreadable" in outcome.out
+
+
+def test_nobody_is_there(capfd: Capture) -> None:
+    outcome = run(capfd, "probe", "127.0.0.1:1")
+    assert outcome.status == 75
+    assert outcome.out == "server: 127.0.0.1:1\n"
+    assert "Connection refused" in outcome.err
+
+
+def test_a_certificate_without_names(capfd: Capture, tmp_path: Path) -> None:
+    broken = TLS_SCRIPT.partition("TLS\nC: EHLO")[0] + "TLS\n"
+    context = server_context(AUTHORITY.issue(), tmp_path)
+    with ScriptedServer(broken, TLS_SCRIPT + QUIT, tls=context, tolerant=True) as server:
+        place = f"localhost:{server.port}"
+        outcome = run(capfd, "probe", place, "--helo", "me", "--ca", AUTHORITY.trust(tmp_path))
+    assert outcome.status == 69
+    assert "problem: wrong_name: it is not for localhost but for nobody" in outcome.out
+    assert "\nfor: " not in outcome.out

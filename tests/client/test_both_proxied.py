@@ -4,11 +4,8 @@ import pickle
 
 import pytest
 
-from smtpx.client.settings import settings_for
-from smtpx.errors import ConfigurationError, ConnectError, DeadlineError, TLSError, UnsupportedError
+from smtpx.errors import ConnectError, DeadlineError, TLSError, UnsupportedError
 from smtpx.flows.steps import Timeouts
-from smtpx.net.proxies import Proxy
-from smtpx.net.targets import Target
 from tests.client.conftest import Certificates
 from tests.client.dialogues import BODY, FROM, LOCK, QUIT, TO
 from tests.client.test_both_connecting import TLS_SCRIPT
@@ -88,20 +85,3 @@ def test_the_time_to_connect_holds_for_the_proxy_too(colour: Colour) -> None:
         for options in ({"timeouts": Timeouts(connect=0.1)}, {"timeout": 0.1}):
             with pytest.raises(ConnectError, match=r"through socks5h://.*: no answer in"):
                 colour.open("smtp://mail.example.org", proxy=proxy.url("socks5h"), **options)
-
-
-def test_settings() -> None:
-    settings = settings_for("smtp://h", proxy="socks5://u:s3cret@p")
-    assert settings.proxy == Proxy("socks5", "p", 1080, "u", "s3cret")
-    assert "s3cret" not in repr(settings)
-    assert settings_for("smtp://h", proxy=settings.proxy).proxy is settings.proxy
-    assert settings_for(settings, proxy=None).proxy is None
-    for url, options in (
-        ("smtp://h", {"connect": lambda *_: None}),
-        ("lmtp+unix:///x", {}),
-        ("smtp://h", {"target": Target("a..b\xad")}),
-        ("smtp://h", {"target": Target("h\r\nX: y")}),
-        ("smtp://h", {"target": Target("h y")}),
-    ):
-        with pytest.raises(ConfigurationError, match="proxy"):
-            settings_for(url, proxy="socks5://p", **options)  # type: ignore[arg-type] # of several types

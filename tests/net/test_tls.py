@@ -175,3 +175,19 @@ def test_the_group_where_python_knows_it(files: Files, monkeypatch: pytest.Monke
     client, server = pair(files)
     pump(client, server)
     assert client.facts.group == "asked"
+
+
+def test_the_chain_of_the_peer(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, server = pair(files)
+    pump(client, server)
+    assert client.peer_chain == (client.peer_certificate,)
+    assert server.peer_chain == ()
+
+    class Telling(ssl.SSLObject):
+        def get_unverified_chain(self) -> list[bytes]:  # as Python 3.13 has it
+            return [b"own", b"issuer"]
+
+    monkeypatch.setattr(ssl.SSLContext, "sslobject_class", Telling)
+    client, server = pair(files)
+    pump(client, server)
+    assert client.peer_chain == (b"own", b"issuer")
