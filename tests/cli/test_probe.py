@@ -104,6 +104,14 @@ def test_without_cryptography(capfd: Capture, tmp_path: Path, monkeypatch: pytes
     assert outcome.status == 69
     assert "problem: not_trusted: the certificate is not good: certificate has expired" in outcome.out
     assert "needs smtpx[tls]" in outcome.out
+    monkeypatch.undo()
+    context = server_context(AUTHORITY.issue("localhost"), tmp_path)
+    monkeypatch.setattr(builtins, "__import__", missing)
+    with ScriptedServer(BOTH, tls=context) as server:
+        place = f"localhost:{server.port}"
+        outcome = run(capfd, "probe", place, "--helo", "me", "--ca", AUTHORITY.trust(tmp_path))
+    assert outcome.status == 0
+    assert "needs smtpx[tls]" in outcome.out
 
 
 @pytest.mark.parametrize(
