@@ -8,6 +8,7 @@ from smtpx.client.settings import ClientSettings, Limits, for_blocking, settings
 from smtpx.errors import ConfigurationError
 from smtpx.extensions import Size
 from smtpx.flows.session import Security
+from smtpx.net.proxies import Proxy
 from smtpx.net.targets import Target
 from smtpx.protocol.dialect import LMTP, SMTP
 from smtpx.protocol.extension import ExtensionSet
@@ -206,3 +207,34 @@ def test_what_needs_asyncio_is_not_for_the_blocking_client() -> None:
     for auth in (None, Password("u", "p"), BearerToken("u", lambda: "t")):
         settings = settings_for("smtp://mail.example.org", auth=auth)
         assert for_blocking(settings) is settings
+
+
+def test_h054_proxies() -> None:
+    settings = settings_for("smtp://h", proxy="socks5://u:s3cret@p")
+    assert settings.proxy == Proxy("socks5", "p", 1080, "u", "s3cret")
+    assert "s3cret" not in repr(settings)
+    assert settings_for("smtp://h", proxy=settings.proxy).proxy is settings.proxy
+    assert settings_for(settings, proxy=None).proxy is None
+    for url, options in (
+        ("smtp://h", {"connect": lambda *_: None}),
+        ("lmtp+unix:///x", {}),
+        ("smtp://h", {"target": Target("a..b\xad")}),
+        ("smtp://h", {"target": Target("h\r\nX: y")}),
+        ("smtp://h", {"target": Target("h y")}),
+    ):
+        with pytest.raises(ConfigurationError, match="proxy"):
+            settings_for(url, proxy="socks5://p", **options)  # type: ignore[arg-type] # of several types
+
+
+def test_a_token_beside_a_user_name() -> None:
+    auth = settings_for("smtp://me@h", token="t0ken").auth
+    assert auth == BearerToken("me", "t0ken")
+    assert "t0ken" not in repr(settings_for("smtp://h", username="me", token=lambda: "t0ken"))
+    for options in (
+        {"token": "t"},
+        {"username": "me", "token": "t", "password": "p"},
+        {"username": "me", "token": "t t"},
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            settings_for("smtp://h", **options)  # type: ignore[arg-type] # of several types
+        assert "t t" not in str(caught.value)

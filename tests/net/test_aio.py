@@ -6,6 +6,8 @@ import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -349,7 +351,7 @@ def test_connect_errors() -> None:
         def context() -> ssl.SSLContext:
             raise AssertionError
 
-        with pytest.raises(ConnectError, match=r"127\.0\.0\.1:1"):
+        with pytest.raises(ConnectError, match=r"127\.0\.0\.1 port 1: Connection refused"):
             await connect(Target("127.0.0.1", 1), context, 5)
         with pytest.raises(ConnectError, match=r"from 192\.0\.2\.7"):
             await connect(Target("127.0.0.1", 1, local_address="192.0.2.7"), context, 5)
@@ -370,6 +372,37 @@ def test_connect_errors() -> None:
             await connect(Target("h"), context, 1, dialler=refuse)
         with pytest.raises(ConfigurationError):
             await connect(Target("h"), context, 1, dialler=lambda *_: socket.socket())
+
+    asyncio.run(main())
+
+
+def test_more_connect_errors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(tmp_path / "s"))
+            listening.listen()
+            stream = await connect(Target(unix_path=str(tmp_path / "s")), client_context, 5)
+            assert stream.peer == str(tmp_path / "s")
+            stream.close()
+        monkeypatch.delattr(socket, "AF_UNIX")
+        with pytest.raises(ConnectError, match="no unix sockets"):
+            await connect(Target(unix_path="/x"), client_context, 5)
+
+        async def never(*_: object, **__: object) -> NoReturn:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+        monkeypatch.setattr(loop, "getaddrinfo", never)
+        with pytest.raises(ConnectError, match=r"mail\.invalid:25: no answer in 0\.02 s"):
+            await connect(Target("mail.invalid"), client_context, 0.02)
+
+        async def unknown(*_: object, **__: object) -> NoReturn:
+            raise socket.gaierror(socket.EAI_NONAME, "not known")
+
+        monkeypatch.setattr(loop, "getaddrinfo", unknown)
+        with pytest.raises(ConnectError, match=r"can't find mail\.invalid: not known"):
+            await connect(Target("mail.invalid"), client_context, 5)
 
     asyncio.run(main())
 

@@ -51,6 +51,7 @@ def test_handshake_and_octets_however_cut(files: Files, size: int) -> None:
     assert server.is_ready
     assert client.facts.version == "TLSv1.3"
     assert client.facts.verified
+    assert client.facts.group == server.facts.group is not None
     assert server.facts.server_name == "mail.example.org"
     assert client.peer_certificate
     assert server.peer_certificate is None
@@ -325,3 +326,36 @@ def test_recipes_do_not_keep_contexts_alive(tmp_path: Path) -> None:
     del context
     gc.collect()
     assert gone() is None
+
+
+def test_the_group_where_python_knows_it(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.15 can be asked; what stood on the wire comes first."""
+
+    class Knowing(ssl.SSLObject):
+        def group(self) -> str:
+            return "asked"
+
+    monkeypatch.setattr(ssl.SSLContext, "sslobject_class", Knowing)
+    client, server = pair(files)
+    pump(client, server)
+    assert client.facts.group == server.facts.group == "X25519"
+    monkeypatch.setattr("smtpx.net.tls.group_in", lambda _: None)
+    client, server = pair(files)
+    pump(client, server)
+    assert client.facts.group == "asked"
+
+
+def test_the_chain_of_the_peer(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, server = pair(files)
+    pump(client, server)
+    assert client.peer_chain == (client.peer_certificate,)
+    assert server.peer_chain == ()
+
+    class Telling(ssl.SSLObject):
+        def get_unverified_chain(self) -> list[bytes]:  # as Python 3.13 has it
+            return [b"own", b"issuer"]
+
+    monkeypatch.setattr(ssl.SSLContext, "sslobject_class", Telling)
+    client, server = pair(files)
+    pump(client, server)
+    assert client.peer_chain == (b"own", b"issuer")

@@ -6,6 +6,7 @@ import click
 
 import smtpx
 from smtpx.cli.output import complain
+from smtpx.cli.probe import look
 from smtpx.cli.send import send
 from smtpx.cli.serve import serve
 from smtpx.cli.status import Status, status_of
@@ -20,12 +21,13 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.version_option(smtpx.__version__, prog_name="smtpx", message="%(prog)s %(version)s")
 @click.pass_context
 def command(context: click.Context) -> None:
-    """SMTP for Python: receive mail, send mail.
+    """SMTP for Python: receive mail, send mail, look at servers.
 
     \b
     Examples:
       smtpx serve --port 2525 --maildir ./Maildir
       smtpx send --url smtp://127.0.0.1:2525 --from a@example.org --to b@example.org --text 'Hello'
+      smtpx probe mail.example.org
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
@@ -34,6 +36,7 @@ def command(context: click.Context) -> None:
 
 command.add_command(serve)
 command.add_command(send)
+command.add_command(look)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -12,6 +12,7 @@ from typing import IO, Any, TypeVar
 import click
 
 from smtpx.cli.compose import compose, party
+from smtpx.cli.login import login_options
 from smtpx.cli.output import complain, note, say
 from smtpx.cli.status import Status, status_of
 from smtpx.client.settings import ClientSettings
@@ -60,7 +61,9 @@ def _envid(_: click.Context, __: click.Parameter, value: str | None) -> str | No
 
 
 @click.command()
-@click.option("--url", required=True, help="Server, e.g. submission://user:password@mail.example.org")
+@click.option(
+    "--url", required=True, envvar="SMTPX_URL", help="Server, e.g. submission://user@mail.example.org; or $SMTPX_URL."
+)
 @click.option("--from", "sender", required=True, metavar="ADDR", help="Sender, '' for the null sender.")
 @click.option(
     "--to", multiple=True, metavar="ADDR", help="Recipient. Repeatable, like --cc, --bcc, --attach, --header."
@@ -82,6 +85,18 @@ def _envid(_: click.Context, __: click.Parameter, value: str | None) -> str | No
 @click.option("--ca", "ca_file", type=_file, metavar="FILE", help="Certificates to trust (PEM).")
 @click.option("--insecure", is_flag=True, help="Don't check certificates, and send passwords in clear. For tests.")
 @click.option("--helo", "hello_name", metavar="NAME", help="What to call ourselves.")
+@click.option("--client-cert", type=_file, metavar="FILE", help="Certificate to show (PEM); logs in with EXTERNAL.")
+@click.option("--client-key", type=_file, metavar="FILE", help="Its private key (PEM).")
+@click.option("--auth-mechanism", "mechanisms", multiple=True, metavar="NAME", help="Log in with this. Repeatable.")
+@click.option("--auth-password-file", type=_file, metavar="FILE", help="Holds the password of the URL's user.")
+@click.option("--auth-token-file", type=_file, metavar="FILE", help="Holds an OAuth token of the URL's user.")
+@click.option("--auth-token-command", metavar="CMD", help="Prints such a token; asked again when it is refused.")
+@click.option(
+    "--proxy",
+    metavar="URL",
+    envvar="SMTPX_PROXY",
+    help="socks5://, socks5h://, socks4://, socks4a:// or http://[USER:PASSWORD@]HOST:PORT; or $SMTPX_PROXY.",
+)
 @click.option("--local-address", metavar="IP", callback=_ip, help="Address to connect from.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds for everything.")
 @click.option(
@@ -105,6 +120,7 @@ def send(**options: Any) -> int:  # noqa: ANN401 - what click read; each option 
       smtpx send --url smtp://127.0.0.1:2525 --from a@example.org --to b@example.org --subject Hi --text 'Hello'
       smtpx send --url submission://me:secret@mail.example.org --from me@example.org --to b@example.net --eml mail.eml
       smtpx send --url smtps://mail.example.org --from a@example.org --to 'Bob <b@example.net>' --attach report.pdf
+      smtpx send --url submission://me@mail.example.org --auth-token-command 'get-token me' --from me@example.org ...
     """
     recipients = [party(each).address for name in ("to", "cc", "bcc") for each in options[name]]
     _check_options(options, recipients)
@@ -159,7 +175,7 @@ def _message(options: dict[str, Any]) -> AbstractContextManager[Any]:
 
 
 def _client_options(options: dict[str, Any]) -> dict[str, Any]:
-    names = ("ca_file", "hello_name", "local_address", "timeout")
+    names = ("ca_file", "hello_name", "local_address", "timeout", "proxy")
     chosen: dict[str, Any] = {name: options[name] for name in names if options[name] is not None}
     if options["insecure"]:
         chosen["verify"] = False
@@ -169,7 +185,7 @@ def _client_options(options: dict[str, Any]) -> dict[str, Any]:
         chosen["chunking"] = False
     if options["trace"]:
         chosen["trace"] = _trace
-    return chosen
+    return {**chosen, **login_options(options)}
 
 
 def _dsn(options: dict[str, Any]) -> dict[str, Any]:

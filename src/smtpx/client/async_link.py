@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from smtpx.client.bulk import Hold
-from smtpx.client.conversation import Conversation, check_idle, may_fall_back
+from smtpx.client.conversation import Conversation, check_idle, is_local_way, may_fall_back
 from smtpx.client.mail import Mail, Source, octets_of
 from smtpx.client.settings import ClientSettings
 from smtpx.client.watch import Watch, watch_for
@@ -17,7 +17,6 @@ from smtpx.flows.steps import Flow
 from smtpx.net.aio import AsyncStream, connect
 from smtpx.net.deadlines import Deadline, now
 from smtpx.net.drive import arun
-from smtpx.net.targets import is_local_peer
 from smtpx.net.trace import mask_auth
 from smtpx.protocol.facts import TLSFacts
 
@@ -159,9 +158,9 @@ async def _connected(settings: ClientSettings, timeout_seconds: float) -> AsyncS
     def context() -> "ssl.SSLContext":
         from smtpx.client.tls_policy import context_for
 
-        return context_for(settings, local=is_local_peer(stream.peer))
+        return context_for(settings, local=is_local_way(settings, stream.peer))
 
-    stream = await connect(settings.target, context, timeout_seconds, settings.connect)
+    stream = await connect(settings.target, context, timeout_seconds, settings.connect, settings.proxy)
     if settings.trace is not None:
         stream.trace = mask_auth(settings.trace)
     return stream

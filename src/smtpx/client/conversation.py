@@ -50,7 +50,7 @@ from smtpx.wire.params import Param
 from smtpx.wire.reply import Reply
 from smtpx.wire.syntax import WireError
 
-__all__ = ["Conversation", "check_idle", "may_fall_back"]
+__all__ = ["Conversation", "check_idle", "is_local_way", "may_fall_back"]
 
 _NO_LIMITS = OfferedLimits()
 NO_WISHES: Mapping[str, Any] = MappingProxyType({})
@@ -62,6 +62,16 @@ def may_fall_back(settings: ClientSettings, error: SMTPXError, *, local: bool) -
     broken = isinstance(error, TLSError | ConnectionLost) and error.stage == "starttls"
     no_secrets = settings.auth is None or local or not settings.verify
     return settings.security is Security.OPPORTUNISTIC and broken and no_secrets
+
+
+def is_local_way(settings: ClientSettings, peer: object) -> bool:
+    """Whether nobody can listen on the way to the server.
+
+    A proxy may be on this host, and what it calls by the target's name is elsewhere all the same. A dialler of the
+    caller's may end in one; then only the target tells.
+    """
+    direct = settings.proxy is None and (settings.connect is None or settings.target.is_local)
+    return direct and is_local_peer(peer)
 
 
 class Conversation:
@@ -88,8 +98,7 @@ class Conversation:
             self.protocol.watcher, watch.protocol = watch, self.protocol
             if tls is not None:
                 watch.secured(tls)
-        # A dialler of the caller's may end in a proxy on this host; then only the target tells.
-        self.is_local = is_local_peer(peer) and (settings.connect is None or settings.target.is_local)
+        self.is_local = is_local_way(settings, peer)
         self.messages = 0
         self._last: Transaction | None = None
         self._flight = Flight(self.protocol, max_in_flight=settings.limits.max_in_flight)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from smtpx.client.bulk import Hold
-from smtpx.client.conversation import Conversation, check_idle, may_fall_back
+from smtpx.client.conversation import Conversation, check_idle, is_local_way, may_fall_back
 from smtpx.client.mail import Mail, Source
 from smtpx.client.settings import ClientSettings
 from smtpx.client.watch import Watch, watch_for
@@ -15,15 +15,15 @@ from smtpx.flows.session import Security
 from smtpx.flows.steps import Flow
 from smtpx.net.deadlines import Deadline, now
 from smtpx.net.drive import run
+from smtpx.net.proxies import through
 from smtpx.net.sockets import SocketStream, connect, dial
-from smtpx.net.targets import is_local_peer
 from smtpx.net.trace import mask_auth
 from smtpx.protocol.facts import TLSFacts
 
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Link"]
+__all__ = ["Link", "connected"]
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class Link:
         on_stream: Callable[[SocketStream], None] | None,
     ) -> "Link | None":
         """None: the handshake broke, and another connection may do without."""
-        stream = _connected(settings, deadline.limit(settings.timeouts.connect))
+        stream = connected(settings, deadline.limit(settings.timeouts.connect))
         if watch is not None:
             watch.connected(stream.peer)
         try:
@@ -168,9 +168,12 @@ def _implicit_tls(stream: SocketStream, timeout_seconds: float) -> TLSFacts:
         raise
 
 
-def _connected(settings: ClientSettings, timeout_seconds: float) -> SocketStream:
+def connected(settings: ClientSettings, timeout_seconds: float) -> SocketStream:
+    """A stream to the target, nothing said yet."""
     target = settings.target
-    if settings.connect is None:
+    if settings.proxy is not None:
+        sock = through(settings.proxy, target, timeout_seconds)
+    elif settings.connect is None:
         sock = connect(target, timeout_seconds)
     else:
         sock = dial(settings.connect, target, timeout_seconds)
@@ -178,7 +181,7 @@ def _connected(settings: ClientSettings, timeout_seconds: float) -> SocketStream
     def context() -> "ssl.SSLContext":
         from smtpx.client.tls_policy import context_for
 
-        return context_for(settings, local=is_local_peer(stream.peer))
+        return context_for(settings, local=is_local_way(settings, stream.peer))
 
     stream = SocketStream(sock, context, target.tls_name)
     if settings.trace is not None:

@@ -14,13 +14,14 @@ from smtpx.errors import ConfigurationError
 from smtpx.extensions import ALL
 from smtpx.flows.session import Authentication, Security
 from smtpx.flows.steps import Timeouts
+from smtpx.net.proxies import Proxy
 from smtpx.net.targets import Target
 from smtpx.protocol.dialect import LMTP, SMTP, Dialect
 from smtpx.protocol.extension import Extension, ExtensionSet
 from smtpx.protocol.limits import ClientLimits
 from smtpx.sasl import Password
 from smtpx.wire.address import ascii_domain
-from smtpx.wire.syntax import has_controls
+from smtpx.wire.syntax import WireError, has_controls
 
 if TYPE_CHECKING:
     import ssl
@@ -80,6 +81,7 @@ class ClientSettings:
         verify: False switches certificate checks off and lets secrets travel anyway. For tests.
         hello_name: what we call ourselves; None: the host's full name, else an address literal.
         local_address: the IP address to connect from.
+        proxy: to go through, such as `socks5h://user:password@127.0.0.1:1080`; needs smtpx[proxy].
         connect: a dialler of your own; gives a connected socket (for the blocking client) for a target and a time.
         timeout: seconds that one call may take in all; None for no limit beyond `timeouts`.
         timeouts: seconds for each stage.
@@ -98,6 +100,7 @@ class ClientSettings:
     verify: bool = True
     hello_name: str | None = None
     connect: Callable[[Target, float], object] | None = None
+    proxy: Proxy | None = None
     timeout: float | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     limits: Limits = field(default_factory=Limits)
@@ -115,13 +118,27 @@ class ClientSettings:
             raise ConfigurationError("timeout must be more than 0 seconds; None is for no limit")
         if self.ssl_context is not None and self.ca_file is not None:
             raise ConfigurationError("give ssl_context or ca_file: the context brings its own authorities")
+        if self.proxy is not None:
+            self._check_proxied()
+
+    def _check_proxied(self) -> None:
+        if self.connect is not None:
+            raise ConfigurationError("give proxy or connect, not both")
+        if self.target.unix_path is not None:
+            raise ConfigurationError("no proxy leads to a unix socket")
+        try:
+            ascii_domain(self.target.host)
+        except WireError as error:
+            raise ConfigurationError(f"a proxy can't be asked for this host: {error.detail}") from None
+        if has_controls(self.target.host) or " " in self.target.host:
+            raise ConfigurationError("a proxy can't be asked for a host with spaces or control characters")
 
 
 class ClientOptions(TypedDict, total=False):
     """Keyword arguments wherever a URL is taken: the fields of `ClientSettings`, and shorthands.
 
-    `username` with `password` stand for `auth`, `local_address` for a field of `target`, `max_connections` for one of
-    `limits`; `extensions` may be any iterable.
+    `username` with `password` or `token` stand for `auth`, a `proxy` may be a URL, `local_address` stands for a field
+    of `target`, `max_connections` for one of `limits`; `extensions` may be any iterable.
     """
 
     target: Target
@@ -134,6 +151,7 @@ class ClientOptions(TypedDict, total=False):
     verify: bool
     hello_name: str | None
     connect: Callable[[Target, float], object] | None
+    proxy: Proxy | str | None
     timeout: float | None
     timeouts: Timeouts
     limits: Limits
@@ -145,6 +163,7 @@ class ClientOptions(TypedDict, total=False):
     observer: ClientObserver | None
     username: str
     password: str
+    token: str | Callable[[], str]
     local_address: str | None
     max_connections: int
 
@@ -269,22 +288,28 @@ def _apply(settings: ClientSettings, changes: dict[str, Any]) -> ClientSettings:
             raise ConfigurationError(f"unknown option {key!r}{_suggest(key, known)}")
     if "local_address" in changes:
         changes["target"] = replace(changes.get("target", settings.target), local_address=changes.pop("local_address"))
+    if isinstance(changes.get("proxy"), str):
+        changes["proxy"] = Proxy.parse(changes["proxy"])
     if "max_connections" in changes:
         limits = changes.get("limits", settings.limits)
         changes["limits"] = replace(limits, max_connections=changes.pop("max_connections"))
-    if "username" in changes or "password" in changes:
+    if not changes.keys().isdisjoint(("username", "password", "token")):
         changes["auth"] = _credentials(changes)
     if "extensions" in changes and not isinstance(changes["extensions"], ExtensionSet):
         changes["extensions"] = ExtensionSet(changes["extensions"])
     return replace(settings, **changes)
 
 
-def _credentials(changes: dict[str, Any]) -> Password:
-    username, password = changes.pop("username", None), changes.pop("password", None)
-    if changes.get("auth") is not None or not username or password is None:
+def _credentials(changes: dict[str, Any]) -> Authentication:
+    username, password, token = (changes.pop(name, None) for name in ("username", "password", "token"))
+    if changes.get("auth") is not None or not username or (password is None) is (token is None):
         raise ConfigurationError("give user name and password, both, or auth=")
     try:
-        return Password(username, password)
+        if token is None:
+            return Password(username, password)
+        from smtpx.sasl.oauth import BearerToken  # hardly anybody needs it
+
+        return BearerToken(username, token)
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
 

@@ -136,7 +136,6 @@ class Transaction:
         if answer.reply.code == 421:
             self._body.committed = False  # what was written behind is not looked at any more
             yield from close(self._protocol)
-            self._body.committed = False  # who refuses the envelope has not taken what came behind it
             self._tally.refuse_all(answer, answer.owed.stage)
             if recipient is not None:
                 self.refused[recipient] = answer.refusal()

@@ -7,15 +7,17 @@ of ours above the transport, so no event loop's own TLS is involved.
 import asyncio
 import contextlib
 import inspect
+import os
 import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import cast
 
 from smtpx.errors import ConnectError, ConnectionLost, DeadlineError, TLSError
+from smtpx.net.async_connect import Dialler, connected_socket
 from smtpx.net.client_hello import AlpnWatch
-from smtpx.net.sockets import check_connected
+from smtpx.net.proxies import Proxy
 from smtpx.net.targets import Target
 from smtpx.net.tls import TLSLayer
 from smtpx.net.trace import Trace
@@ -378,61 +380,32 @@ class AsyncStream(Wire):
         self._wake()
 
 
-Dialler = Callable[[Target, float], object]
-
-
 async def connect(
-    target: Target, tls: Callable[[], ssl.SSLContext], timeout_seconds: float, dialler: Dialler | None = None
+    target: Target,
+    tls: Callable[[], ssl.SSLContext],
+    timeout_seconds: float,
+    dialler: Dialler | None = None,
+    proxy: Proxy | None = None,
 ) -> AsyncStream:
     """A connected stream; several addresses of a host are tried side by side (RFC 8305).
 
     Args:
         tls: makes the context when TLS begins.
         dialler: gives a connected socket, or an awaitable of one, in place of our own connecting.
+        proxy: to go through.
 
     Raises:
         ConnectError.
     """
-
-    def make() -> AsyncStream:
-        return AsyncStream(tls, target.tls_name)
-
     try:
-        async with asyncio.timeout(timeout_seconds):
-            return await _connect(target, make, timeout_seconds, dialler)
+        sock = await connected_socket(target, timeout_seconds, dialler, proxy)
+        loop = asyncio.get_running_loop()
+        _, stream = await loop.create_connection(lambda: AsyncStream(tls, target.tls_name), sock=sock)
     except TimeoutError as error:
         raise ConnectError(f"can't connect to {target}: no answer in {timeout_seconds:g} s", stage="connect") from error
     except ConnectError:
         raise
-    except (OSError, UnicodeError) as error:
-        from_where = f" from {target.local_address}" if target.local_address else ""
-        raise ConnectError(f"can't connect to {target}{from_where}: {error}", stage="connect") from error
-
-
-async def _connect(
-    target: Target, make: Callable[[], AsyncStream], timeout_seconds: float, dialler: Dialler | None
-) -> AsyncStream:
-    loop = asyncio.get_running_loop()
-    if dialler is not None:
-        sock = await _dialled(dialler(target, timeout_seconds))
-        _, stream = await loop.create_connection(make, sock=sock)
-    elif target.unix_path is not None:
-        _, stream = await loop.create_unix_connection(make, target.unix_path)
-    else:
-        local = (target.local_address, 0) if target.local_address else None
-        family = 0
-        if target.local_address:
-            family = socket.AF_INET6 if ":" in target.local_address else socket.AF_INET
-        # uvloop tries addresses one after the other and takes no such argument.
-        delay: dict[str, Any] = {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
-        _, stream = await loop.create_connection(
-            make, target.host, target.port, local_addr=local, family=family, **delay
-        )
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
+        raise ConnectError(f"can't connect to {target}: {reason}", stage="connect") from error
     return stream
-
-
-async def _dialled(made: object) -> socket.socket:
-    sock = cast("socket.socket", await made if inspect.isawaitable(made) else made)
-    check_connected(sock)
-    sock.setblocking(False)
-    return sock

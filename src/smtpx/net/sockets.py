@@ -2,12 +2,14 @@
 
 import select
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from smtpx.errors import ConfigurationError, ConnectError, ConnectionLost, DeadlineError, TLSError
+from smtpx.net.addresses import Failures, lookup_flags, not_found, places
 from smtpx.net.deadlines import now
+from smtpx.net.race import race
 from smtpx.net.targets import Target
 from smtpx.net.trace import Trace
 from smtpx.protocol.facts import TLSFacts
@@ -21,7 +23,6 @@ __all__ = ["SocketStream", "connect", "dial"]
 
 _READ_BYTES = 65536
 _MAX_READ_AHEAD = 1 << 20  # what is kept of a peer that talks while we write
-_MIN_CONNECT_SECONDS = 2.0
 _IN, _OUT = 1, 4  # as POLLIN and POLLOUT are everywhere
 _AF_UNIX = getattr(socket, "AF_UNIX", None)
 
@@ -57,59 +58,31 @@ def check_connected(sock: socket.socket) -> None:
 
 
 def connect(target: Target, timeout_seconds: float) -> socket.socket:
-    """A connected socket; each address of the host is tried in turn.
+    """A connected socket; several addresses of a host are tried side by side (RFC 8305).
 
     Raises:
         ConnectError: naming every address tried and why it failed.
     """
-    end = now() + timeout_seconds
-    found = _addresses(target)
-    failures: list[str] = []
-    cause: OSError | None = None
-    for index, (kind, address) in enumerate(found):
-        # An address that never answers leaves time for those behind it.
-        left = end - now()
-        seconds = max(left / (len(found) - index), min(left, _MIN_CONNECT_SECONDS), 0.001)
-        try:
-            return _connect_one(kind, address, target.local_address, seconds)
-        except OSError as error:
-            where = f"{address[0]} port {address[1]}" if isinstance(address, tuple) else address
-            from_where = f" from {target.local_address}" if target.local_address else ""
-            failures.append(f"can't connect to {where}{from_where}: {error.strerror or error}")
-            cause = error
-    raise ConnectError("; ".join(failures), stage="connect") from cause
-
-
-_Address = str | tuple[str | int, ...]
-
-
-def _addresses(target: Target) -> Sequence[tuple[int, _Address]]:
     if target.unix_path is not None:
-        if _AF_UNIX is None:
-            raise ConnectError("this system has no unix sockets", stage="connect")
-        return [(_AF_UNIX, target.unix_path)]
+        return _connect_unix(target.unix_path, timeout_seconds)
+    end = now() + timeout_seconds
     try:
-        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM, flags=lookup_flags(target.host))
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConnectError(f"can't find {target.host}: {reason}", stage="connect") from error
-    local = target.local_address
-    family = None if local is None else socket.AF_INET6 if ":" in local else socket.AF_INET
-    suitable = [(int(each[0]), cast("_Address", each[4])) for each in found if family in (None, each[0])]
-    if not suitable:
-        raise ConnectError(f"{target.host} has no address of the family of {local}", stage="connect")
-    return suitable
+        raise not_found(target, error) from error
+    return race(places(target, found), target.local_address, end - now(), Failures(target))
 
 
-def _connect_one(kind: int, address: _Address, local: str | None, timeout_seconds: float) -> socket.socket:
-    sock = socket.socket(kind, socket.SOCK_STREAM)
+def _connect_unix(path: str, timeout_seconds: float) -> socket.socket:
+    if _AF_UNIX is None:
+        raise ConnectError("this system has no unix sockets", stage="connect")
+    sock = socket.socket(_AF_UNIX, socket.SOCK_STREAM)
     try:
-        if local is not None and kind != _AF_UNIX:
-            sock.bind((local, 0))
         sock.settimeout(timeout_seconds)
-        sock.connect(address)
-        if kind != _AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.connect(path)
+    except OSError as error:
+        sock.close()
+        raise ConnectError(f"can't connect to {path}: {error.strerror or error}", stage="connect") from error
     except BaseException:
         sock.close()
         raise
@@ -258,6 +231,11 @@ class SocketStream:
             with suppress(OSError):
                 self._sock.send(self._layer.output())  # an alert; if it can't be sent at once, then not at all
         self._sock.close()
+
+    @property
+    def tls_layer(self) -> "TLSLayer | None":
+        """The layer itself."""
+        return self._layer
 
     @property
     def is_closed(self) -> bool:

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from smtpx.errors import ConfigurationError, TLSError
 from smtpx.net.certificates import CertificateFiles, first_certificate
 from smtpx.net.channel_binding import end_point
+from smtpx.net.server_hello import MAX_BYTES, group_in
 from smtpx.protocol.facts import TLSFacts
 from smtpx.wire.address import ascii_domain
 from smtpx.wire.syntax import WireError
@@ -35,6 +36,7 @@ _end_points: "WeakKeyDictionary[ssl.SSLContext, bytes]" = WeakKeyDictionary()
 _recipes: "WeakKeyDictionary[ssl.SSLContext, Recipe]" = WeakKeyDictionary()
 _ASKED_FOR = "_smtpx_server_name"
 _NOT_TLS = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER"})
+_DER = 2  # how Python below 3.13 is told which form a certificate is wanted in
 
 
 def client_context(*, verify: bool = True, ca_file: str | Path | None = None) -> ssl.SSLContext:
@@ -48,6 +50,7 @@ def client_context(*, verify: bool = True, ca_file: str | Path | None = None) ->
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(f"can't read certificates from {ca_file}: {error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -231,6 +234,8 @@ class TLSLayer:
             self._object = context.wrap_bio(self._incoming, self._outgoing, server_side, server_hostname)
         except ValueError as error:
             raise TLSError(f"not a name for TLS: {error}") from error
+        self._servers_words = bytearray()  # of the handshake, for the group
+        self._group: str | None = None
         self.is_ready = False
         self.has_ended = False
 
@@ -250,6 +255,8 @@ class TLSLayer:
         """
         if data:
             self._incoming.write(data)
+            if not (self.is_ready or self._server_side):
+                self._remember(data)
         else:
             self._incoming.write_eof()
         if not self.is_ready and not self._handshake():
@@ -282,7 +289,10 @@ class TLSLayer:
 
     def output(self) -> bytes:
         """Octets for the socket, all there are."""
-        return self._outgoing.read()
+        octets = self._outgoing.read()
+        if self._server_side and not self.is_ready:
+            self._remember(octets)
+        return octets
 
     def close(self) -> None:
         """Say that nothing more comes; `output` holds the alert."""
@@ -293,16 +303,23 @@ class TLSLayer:
     def facts(self) -> TLSFacts:
         """What was agreed on. Only once `is_ready`."""
         cipher = self._object.cipher()
-        group: Callable[[], str | None] | None = getattr(self._object, "group", None)  # Python 3.15
         return TLSFacts(
             version=self._object.version() or "unknown",
             cipher=cipher[0] if cipher else "unknown",
             verified=self._verified,
             server_name=getattr(self._object, _ASKED_FOR, None) or self._object.server_hostname,
-            group=group() if group is not None else None,
+            group=self._group,
             bindings=self._bindings(),
             peer_identity=self._peer_identity() if self._server_side else None,
         )
+
+    def _remember(self, octets: bytes) -> None:
+        self._servers_words += octets[: MAX_BYTES - len(self._servers_words)]
+
+    def _agreed_group(self) -> str | None:
+        """Of the key exchange: as it was said on the wire, so that it has one name whatever the Python."""
+        ask: Callable[[], str | None] | None = getattr(self._object, "group", None)  # Python 3.15
+        return group_in(bytes(self._servers_words)) or (ask() if ask is not None else None)
 
     def _bindings(self) -> dict[str, bytes]:
         """Names of this channel, best first: what each version of TLS has as its default, then the certificate."""
@@ -329,6 +346,15 @@ class TLSLayer:
         """The peer's certificate in DER, or None."""
         return self._object.getpeercert(binary_form=True)
 
+    @property
+    def peer_chain(self) -> tuple[bytes, ...]:
+        """The certificates that the peer sent, in DER, its own first. Only its own where Python can't tell the rest."""
+        ask = getattr(self._object, "get_unverified_chain", None)  # Python 3.13
+        ask = ask or getattr(getattr(self._object, "_sslobj", None), "get_unverified_chain", None)
+        chain: list[Any] = (ask() if ask is not None else None) or [self.peer_certificate or b""]
+        found = [each if isinstance(each, bytes) else each.public_bytes(_DER) for each in chain]
+        return tuple(each for each in found if each)
+
     def _handshake(self) -> bool:
         try:
             self._object.do_handshake()
@@ -339,6 +365,8 @@ class TLSLayer:
         except ssl.SSLError as error:
             raise TLSError(f"TLS handshake failed: {_reason(error)}", reason=_kind(error)) from error
         self.is_ready = True
+        self._group = self._agreed_group()
+        self._servers_words.clear()
         return True
 
 

@@ -12,7 +12,7 @@ class TLSFacts:
     """What is known of the TLS layer under a connection.
 
     `verified`: the peer's certificate was checked against trusted authorities and its name. `server_name`: the name
-    the client asked for (SNI), on a server. `group` is None where the running Python can't know it. `bindings` name the
+    the client asked for (SNI), on a server. `group` names the key exchange, None where it had none. `bindings` name the
     channel, by channel binding type, best first (RFC 5056); they differ for each connection and don't count when facts
     are compared. `peer_identity` is whom the peer's verified certificate names: an e-mail address, else a common name.
     """
