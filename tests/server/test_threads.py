@@ -272,7 +272,8 @@ async def test_all_methods_are_called_in_threads() -> None:
         await client.say(ENV + "DATA\r\n", 3)
         await client.send("x\r\n.\r\n")
         assert (await client.reply()).text == "thanks"
-    (keeper,) = made
+        (keeper,) = made
+        await eventually(lambda: keeper.calls[-1][0] == "reset")
     names = [name for name, _ in keeper.calls]
     assert names == ["connect", "hello", "authenticate", "mail", "rcpt", "data", "reset", "close"]
     assert ("data", b"x\r\n") in keeper.calls

@@ -20,7 +20,6 @@ from smtpx.protocol import replies
 from smtpx.protocol.events import AbortCause, ConnectionEnded
 from smtpx.protocol.facts import TLSFacts
 from smtpx.protocol.server import ServerProtocol
-from smtpx.server.envelope import Envelope
 from smtpx.server.exchange import Exchange
 from smtpx.server.guard import Guard, Refusal
 from smtpx.server.hooks import Hooks
@@ -100,7 +99,6 @@ class Connection(Wire):
         self._implicit_tls = implicit_tls
         self._early = early
         self.peer = session.peer = Peer(secrets.token_hex(4), name, self._core)
-        session.envelope = Envelope(self._core)
         self.patience = Patience(
             settings.deadlines, self._loop, self._expired, session_seconds=self._limits.max_session_seconds
         )
