@@ -127,7 +127,7 @@ BROKEN: dict[str, tuple[Breaks, ...]] = {
         _set("smtpx.wire.dots:END_OF_DATA", b"\n.\r\n"),
         _set("smtpx.protocol.body:NewlineCheck.feed", lambda *_: None),
         _set("smtpx.protocol.server:ServerProtocol.count_junk", lambda _: False),
-        _set("smtpx.protocol.server:ServerProtocol._fail_chunk", lambda self, reply: self.reply(reply)),
+        _set("smtpx.protocol.reception:Reception._fail_chunk", lambda self, reply: self._machine.reply(reply)),
     ),
     "urls": (_set("smtpx.client.settings:_HOST", __import__("re").compile(".*")),),
 }
