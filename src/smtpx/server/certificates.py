@@ -27,13 +27,14 @@ class Certificates:
         self._current = {context: context for context in contexts}
         self._recipes = {context: recipe for context in self._current if (recipe := recipe_of(context)) is not None}
         self._files = tuple(files for recipe in self._recipes.values() for files in recipe.files)
+        self._paths = tuple(path for recipe in self._recipes.values() for path in recipe.paths)
         self._seen: Fingerprint = ()
         self.error: str | None = None
         self.not_after: float | None = None
 
     def start(self) -> None:
         """Look at the files as they are now; certificates that are not in force are told to the log."""
-        self._seen = fingerprint(self._files)
+        self._seen = fingerprint(self._paths)
         try:
             self.not_after = self._end_of_life()
         except ConfigurationError as error:
@@ -60,7 +61,7 @@ class Certificates:
 
     def reload_if_changed(self) -> bool:
         """Reload if a file is not what it was when this was last asked; whether it was tried. Errors are logged."""
-        seen = fingerprint(self._files)
+        seen = fingerprint(self._paths)
         if seen == self._seen:
             return False
         self._seen = seen
@@ -76,7 +77,7 @@ class Certificates:
     def _fresh(self) -> tuple[dict[ssl.SSLContext, ssl.SSLContext], float | None]:
         if not self._files:
             raise ConfigurationError("no listener has a certificate that server_tls read from files that stay")
-        self._seen = fingerprint(self._files)
+        self._seen = fingerprint(self._paths)
         fresh = dict(self._current)
         for original, recipe in self._recipes.items():
             recipe.check(original)
