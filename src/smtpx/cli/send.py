@@ -209,7 +209,8 @@ def _open(path: str) -> IO[bytes]:
 def _report(
     options: dict[str, Any], recipients: list[str], result: SendResult | None, error: SMTPXError | None = None
 ) -> None:
-    fates = fates_of(result, error, recipients)
+    is_lmtp = options["url"].lower().startswith("lmtp")
+    fates = fates_of(result, error, lmtp_recipients=recipients if is_lmtp else ())
     if options["as_json"]:
         say(json.dumps(as_object(fates, result, error), indent=2))
     else:
