@@ -8,6 +8,7 @@ import ssl
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,10 @@ _where, _mail, _tls_option, _login, _limit, _output = map(
 @_limit("--max-recipients", type=_positive, metavar="N", help="Most recipients of a message.  [default: 1000, mx 100]")
 @_limit("--max-connections", type=_positive, default=1000, metavar="N", help="Most connections in all.")
 @_limit(
-    "--max-connections-per-ip", type=_positive, metavar="N", help="From one address.  [default: 50, mx 20, loopback free]"
+    "--max-connections-per-ip",
+    type=_positive,
+    metavar="N",
+    help="From one address.  [default: 50, mx 20, loopback free]",
 )
 @_limit("--timeout", type=_seconds, default=300, metavar="SECONDS", help="Longest wait for a command.")
 @_output("--log-format", type=click.Choice(["text", "json"]), default="text", help="Of the log on standard error.")
@@ -264,7 +268,7 @@ def _session(options: dict[str, Any], accounts: Accounts | None) -> Callable[[],
     if accounts is not None:
         kind = accounts.login(kind)
     guard = _relay(options)
-    sessions = _Factory(kind, arguments)
+    sessions = partial(kind, *arguments)
     return sessions if guard is None else Stack(sessions, guard)
 
 
@@ -273,17 +277,6 @@ def _maildir(path: str) -> Maildir:
         return Maildir(path)
     except OSError as error:
         raise OSError(error.errno, f"can't use the Maildir {path}: {error.strerror}") from error
-
-
-class _Factory:
-    """Makes sessions; `func` lets the server see their class."""
-
-    def __init__(self, kind: type[Session], arguments: tuple[Any, ...]) -> None:
-        self.func = kind
-        self._arguments = arguments
-
-    def __call__(self) -> Session:
-        return self.func(*self._arguments)
 
 
 def _tls(options: dict[str, Any]) -> ssl.SSLContext | None:
