@@ -35,9 +35,9 @@ def fates_of(result: SendResult | None, error: SMTPXError | None, *, lmtp_recipi
     # The verdict was lost. RCPT's replies, which stand in `accepted` then, say nothing of the message (RFC 1047).
     safe = {to for part in result.parts if part.reply is not None for to in part.accepted}
     safe.update(to for to, verdict in result.verdicts if verdict.code < 300)  # LMTP
-    unknown = {to: reply for to, reply in result.accepted.items() if to not in safe}
+    unknown: dict[str, Reply | None] = {to: reply for to, reply in result.accepted.items() if to not in safe}
     names = dict.fromkeys(str(Mailbox.parse(each)) for each in lmtp_recipients)
-    unknown |= {to: None for to in names if to not in result.accepted and to not in result.refused}
+    unknown |= dict.fromkeys(to for to in names if to not in result.accepted and to not in result.refused)
     return Fates({to: reply for to, reply in result.accepted.items() if to in safe}, result.refused, unknown)
 
 

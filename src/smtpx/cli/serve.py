@@ -152,8 +152,8 @@ def serve(**options: Any) -> None:  # noqa: ANN401 - what click read; each optio
 
     Profiles: submission wants TLS and a login, mx takes mail from everybody and keeps strangers short, dev is for
     programs under development. With --local-domain, mail for other domains is 550 5.7.1 but from users who are logged
-    in, and from --relay-for. With --client-ca, clients that show a certificate of that authority may log in by EXTERNAL,
-    as its e-mail address, else its common name.
+    in, and from --relay-for. With --client-ca, clients that show a certificate of that authority may log in by
+    EXTERNAL, as its e-mail address, else its common name.
 
     \b
     Examples:

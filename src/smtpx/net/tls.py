@@ -151,9 +151,7 @@ class _Clients:
         try:
             context.load_verify_locations(self.authorities)
         except (OSError, ssl.SSLError) as error:
-            raise ConfigurationError(
-                f"can't read the authorities of clients from {self.authorities}: {error}"
-            ) from error
+            raise ConfigurationError(f"can't read authorities from {self.authorities}: {error}") from error
         context.verify_mode = ssl.CERT_REQUIRED if self.is_required else ssl.CERT_OPTIONAL
 
 

@@ -190,9 +190,8 @@ class Server:
         if not _given(session_tickets, chosen.session_tickets):
             for plan in self._plans:
                 without_tickets(plan.tls)
-        self.certificates = Certificates(
-            (plan.tls for plan in self._plans if plan.tls is not None), self._shell.observer
-        )
+        contexts = (plan.tls for plan in self._plans if plan.tls is not None)
+        self.certificates = Certificates(contexts, self._shell.observer)
         self._tls_watch_seconds = tls_watch_seconds
         self._is_paused = False
         self._guard = Guard(self._shell.protocol.limits, refuse_guessers=chosen.refuse_guessers)
@@ -480,6 +479,8 @@ class Server:
         problems: list[str] = []
         if not self._listening or self._failure is not None:
             problems.append("not listening")
+        if self._is_paused:
+            problems.append("paused")
         if stuck > MAX_STUCK:
             problems.append(f"{stuck} methods of sessions ignore that they were cancelled")
         if self._guard.load.has_full_memory:

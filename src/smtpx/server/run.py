@@ -245,8 +245,13 @@ class ServerThread:
         """Have something done in the loop, and wait for it."""
         loop, server = self._running()
         done: Future[None] = Future()
+
+        def make() -> None:
+            call(server)
+            done.set_result(None)
+
         try:
-            loop.call_soon_threadsafe(lambda: done.set_result(call(server)))
+            loop.call_soon_threadsafe(make)
             done.result(_CALL_SECONDS)
         except (TimeoutError, RuntimeError):  # RuntimeError: the loop is closed
             raise ConfigurationError("this server is not running: its event loop does not answer") from None

@@ -324,7 +324,8 @@ class _InThreads(Session):
                 # A call that was abandoned since then must not speak on what came after it.
                 if job.is_abandoned:
                     raise RuntimeError("nobody waits for a verdict any more")
-                taken.set_result(self.verdict(recipient, reply))
+                self.verdict(recipient, reply)
+                taken.set_result(None)
             except Exception as error:  # goes to the caller
                 taken.set_exception(error)
 
