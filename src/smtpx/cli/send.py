@@ -64,9 +64,7 @@ def _envid(_: click.Context, __: click.Parameter, value: str | None) -> str | No
 
 
 @click.command(cls=SectionedCommand)
-@_server_option(
-    "--url", required=True, envvar="SMTPX_URL", help="Where to, submission://user@mail.example.org; or $SMTPX_URL."
-)
+@_server_option("--url", required=True, envvar="SMTPX_URL", help="Server, e.g. smtp://127.0.0.1:2525; or $SMTPX_URL.")
 @_server_option("--helo", "hello_name", metavar="NAME", help="What to call ourselves.")
 @_server_option("--local-address", metavar="IP", callback=_ip, help="Address to connect from.")
 @_server_option("--proxy", metavar="URL", envvar="SMTPX_PROXY", help="Go through a proxy, see above; or $SMTPX_PROXY.")
