@@ -366,7 +366,7 @@ def test_the_chain_of_the_peer(files: Files, monkeypatch: pytest.MonkeyPatch) ->
 # Clients' certificates ------------------------------------------------------------------------------------------------
 
 
-def with_client(files: Files, certificate: Path | None, **options: Any) -> list[TLSLayer]:
+def with_client(files: Files, certificate: Path | None, **options: Any) -> list[TLSLayer]:  # noqa: ANN401
     context = client_context(ca_file=files[0])
     if certificate is not None:
         context.load_cert_chain(certificate)

@@ -533,7 +533,7 @@ async def test_verdicts_from_a_thread_leave_at_once() -> None:
             await client.say(LHLO, 5)
             assert (await client.say("x\r\n.\r\n"))[0].startswith("250")
             held.opened.set()
-            assert await client.reply() == "550"
+            assert (await client.reply()).code == 550
         nothing = "there is no message to give a verdict on"
         assert kind.errors == [  # type: ignore[attr-defined]
             *(nothing, nothing),
