@@ -71,7 +71,7 @@ def test_ctrl_c_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_closed_standard_streams_are_no_place_for_sockets() -> None:
     code = (
-        "import os, sys; os.closerange(0, 3); sys.argv = ['smtpx', '--version']; from smtpx.__main__ import _run; _run()"
-        "; null = os.stat('/dev/null'); sys.exit(sum(os.path.samestat(os.fstat(n), null) for n in range(3)))"
+        "import os, sys; os.closerange(0, 3); sys.argv = ['smtpx', '--version']; from smtpx.__main__ import _run;"
+        "_run(); null = os.stat('/dev/null'); sys.exit(sum(os.path.samestat(os.fstat(n), null) for n in range(3)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 3

@@ -218,3 +218,50 @@ def test_cram_md5_is_had_by_name_only() -> None:
     assert "CRAM-MD5" not in [each.name for each in usual.mechanisms]
     assert usual.users.lookup("CRAM-MD5", "u") is None
     assert named.users.lookup("CRAM-MD5", "u") is not None
+
+
+# What a transcript shows ---------------------------------------------------------------------------------------------
+
+SECRET = "se:cret"
+
+
+def said_by(mechanism: str) -> list[bytes]:
+    """What a client says in an exchange, each in a line of its own: right in form, with secrets in it."""
+    token = b"\1auth=Bearer " + SECRET.encode() + b"\1\1"
+    return {
+        "PLAIN": [b"\0user\0" + SECRET.encode()],
+        "LOGIN": [b"user-" + SECRET.encode(), SECRET.encode()],
+        "CRAM-MD5": [b"user 0123456789abcdef0123456789abcdef"],
+        "XOAUTH2": [b"user=user" + token, b"acknowledged"],
+        "OAUTHBEARER": [b"n,a=user," + token, b"\1"],
+    }.get(mechanism, [b"n,,n=user,r=clientnonce", b"c=biws,r=clientnonce,p=proof"])
+
+
+@pytest.mark.parametrize("initial", [False, True])
+def test_h087_trace_masks_every_line_of_every_mechanism(tmp_path: Path, *, initial: bool) -> None:
+    mechanisms = [name for name in MECHANISMS if name != "EXTERNAL" and not name.endswith("-PLUS")]
+    named = [word for name in mechanisms for word in ("--auth-mechanism", name)]
+    options = ("--allow-insecure-auth", "--auth-user", f"user:{SECRET}", "--auth-token", f"user:{SECRET}", "--verbose")
+    secrets: set[str] = set()
+    with serving(tmp_path, "--trace", "--discard", *options, *named) as server:
+        for mechanism in [*mechanisms, "NTLM", "EXTERNAL", "SCRAM-SHA-256-PLUS"]:
+            words = [base64.b64encode(each).decode() for each in said_by(mechanism)]
+            secrets |= {*words, *(each.decode() for each in said_by(mechanism))}
+            begin = f"AUTH {mechanism}"
+            if initial:
+                begin, words = f"{begin} {words[0]}", words[1:]
+            with Client(server.port) as client:
+                client.say("EHLO x")
+                for line in (begin, *words):  # a client that did not hear a refusal goes on
+                    if client.say(line).startswith("235"):
+                        break
+        with Client(server.port) as client:
+            client.say("EHLO x")
+            client.say("AUTH LOGIN")
+            client.say("*")
+            client.say("AUTHPLAIN " + base64.b64encode(SECRET.encode()).decode())
+        log = server.stop().err
+    assert log.count("C: AUTH ") >= len(mechanisms) + 2
+    assert log.count("C: ****") >= len(mechanisms)
+    assert [each for each in secrets if len(each) > 4 and each in log] == []
+    assert SECRET not in log

@@ -5,6 +5,7 @@ import contextlib
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -104,7 +105,8 @@ def test_what_can_not_tell_is_a_problem(caplog: pytest.LogCaptureFixture) -> Non
     assert problems_of(Ill()) == ["Ill can't tell how it is"]
     assert "health_problems of Ill raised" in caplog.text
     assert problems_of(Session) == []
-    assert problems_of(partial(Session, Ill("a"), x=Ill("b"))) == ["a", "b"]
+    made: Callable[..., object] = dict
+    assert problems_of(partial(made, Ill("a"), x=Ill("b"))) == ["a", "b"]
 
 
 async def test_stacks_stores_and_pools_are_asked(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ async def test_accepts(users: Users, credentials: Credentials, right: bool) -> N
 
 def test_scram_records(users: Users) -> None:
     record = users.lookup("SCRAM-SHA-256", "user")
-    assert record is not None
+    assert isinstance(record, ScramRecord)
     assert record == ScramRecord.make(SECRET, salt=record.salt)
     assert users.lookup("SCRAM-SHA-256", "nobody") is None
     assert users.lookup("SCRAM-SHA-1", "user") is None

@@ -308,7 +308,8 @@ class _InThreads(Session):
         if self._job is not None and not self._job.is_over:
             raise Reject.of(_STILL_BUSY)
         blocking = self.blocking
-        blocking.peer, blocking.context, blocking._tell_verdict = self.peer, self.context, self.tell_verdict
+        blocking.peer, blocking.context = self.peer, self.context
+        blocking._tell_verdict = self.tell_verdict  # pyright: ignore[reportPrivateUsage]
         self._job = self.pool.submit(function, *args, is_urgent=is_urgent)
         return await self.pool.result(self._job)
 
