@@ -29,7 +29,7 @@ from smtpx.server.certificates import Certificates
 from smtpx.server.defaults import MECHANISMS, given, host_name, served_by
 from smtpx.server.exposure import Exposure
 from smtpx.server.guard import Guard
-from smtpx.server.health import MAX_STUCK, Health
+from smtpx.server.health import MAX_STUCK, Health, problems_of
 from smtpx.server.middleware import ChecksExposure
 from smtpx.server.observer import ServerObserver, shielded
 from smtpx.server.peer import SocketName
@@ -155,7 +155,8 @@ class Server:
         if not given(session_tickets, chosen.session_tickets):
             for place in self._places:
                 without_tickets(place.tls)
-        self.certificates = Certificates(place.tls for place in self._places if place.tls is not None)
+        contexts = (place.tls for place in self._places if place.tls is not None)
+        self.certificates = Certificates(contexts, self._shell.observer)
         self._tls_watch_seconds = tls_watch_seconds
         self._guard = Guard(self._shell.protocol.limits, refuse_guessers=chosen.refuse_guessers)
         self._guard.load.on_change = self._feel_pressure
@@ -280,8 +281,13 @@ class Server:
         problems: list[str] = []
         if not self._listening or self._failure is not None:
             problems.append("not listening")
+        if self.is_paused:
+            problems.append("paused")
         if stuck > MAX_STUCK:
             problems.append(f"{stuck} methods of sessions ignore that they were cancelled")
+        if self._guard.load.has_full_memory:
+            problems.append("messages that wait for their sessions fill spool_total_memory_bytes")
+        problems += problems_of(self._house.session)
         return Health(is_live=True, connections=len(self._connections), stuck=stuck, problems=tuple(problems))
 
     # Ending ----------------------------------------------------------------------------------------------------------
