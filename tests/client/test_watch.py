@@ -11,7 +11,6 @@ import pytest
 
 from smtpx.client import watch
 from smtpx.client.observer import ClientConnectionObserver, ClientObserver, MessageObserver
-from smtpx.client.settings import settings_for
 from smtpx.errors import (
     AuthenticationError,
     ConnectError,
@@ -20,7 +19,6 @@ from smtpx.errors import (
     TemporaryRefusal,
     TLSError,
 )
-from smtpx.flows.outcome import SendResult
 from smtpx.net.targets import Target
 from smtpx.sasl import Credentials
 from smtpx.server.run import ServerThread
@@ -149,7 +147,10 @@ def test_nobody_there(colour: Colour) -> None:
         port = server.port
     with colour.client(f"smtp+plain://127.0.0.1:{port}", observer=keeper) as client, pytest.raises(ConnectError):
         client.send(MESSAGE, **TO)
-    assert keeper.names == ["message", "started", "open_failed", "closed", "ended"]
+    assert keeper.names == ["message", "started", "attempt_failed", "open_failed", "closed", "ended"]
+    ((address, reason),) = keeper.of("attempt_failed")
+    assert address == f"127.0.0.1:{port}"
+    assert "refused" in reason
     ((error, seconds),) = keeper.of("open_failed")
     assert isinstance(error, ConnectError)
     assert seconds >= 0
@@ -306,8 +307,3 @@ def test_who_reads_the_log_looks_on_too(colour: Colour, caplog: pytest.LogCaptur
     ((connection_id, _),) = keeper.of("started")
     assert alone > 0
     assert {record.__dict__["connection"] for record in caplog.records[alone:]} == {connection_id}
-
-
-def test_a_message_that_nobody_looks_at() -> None:
-    with watch.message(settings_for("smtp://localhost")) as take:
-        take(SendResult({}, {}))
