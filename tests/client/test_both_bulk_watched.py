@@ -72,7 +72,7 @@ class _Connection(ClientConnectionObserver):
         assert messages == sum(each.startswith(prefix) for each in self._books.transactions)
 
 
-def watched(many: type[Many], books: Books, *arguments: Any, **options: Any) -> list[SendOutcome]:
+def watched(many: type[Many | AsyncMany], books: Books, *arguments: Any, **options: Any) -> list[SendOutcome]:
     given = dict(options.pop("options", None) or {})
     seen = given.setdefault("seen", [])
     try:
