@@ -17,7 +17,7 @@ from smtpx.client.observer import MessageObserver
 from smtpx.client.settings import Limits
 from smtpx.client.watch import BeginMessage, message_ended
 from smtpx.client.wishes import Wishes, is_binary
-from smtpx.errors import LocalProtocolError, RefusedError, SMTPXError, TransportError
+from smtpx.errors import LocalProtocolError, RefusedError, RemoteProtocolError, SMTPXError, TransportError
 from smtpx.flows.flight import Job
 from smtpx.flows.outcome import SendResult
 from smtpx.net.deadlines import Deadline, now
@@ -75,9 +75,12 @@ class SendOutcome:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether the connection was lost before the verdict: it may have been delivered, and sending it again may
-        deliver it twice (RFC 1047)."""
-        return self.result is None and isinstance(self.error, TransportError) and self.error.stage == "final"
+        """Whether the connection was lost, or went out of step, before the verdict: it may have been delivered.
+
+        Sending it again may deliver it twice (RFC 1047).
+        """
+        lost = isinstance(self.error, TransportError | RemoteProtocolError) and self.error.stage == "final"
+        return self.result is None and lost
 
     def unwrap(self) -> SendResult:
         """The result.
