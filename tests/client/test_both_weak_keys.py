@@ -16,11 +16,12 @@ from smtpx.errors import TLSError
 from tests.client.dialogues import BODY, FROM, TO
 from tests.peers import Colour
 
-# 512 bits; nothing makes them any more
+# RFC 2409 6.2, 1024 bits
 _GROUP = """\
 -----BEGIN DH PARAMETERS-----
-MEYCQQCMzJ+Wcr7mCQLKVzRgFiVcgjoJGfqpnhGfrbyMatp3gGr2p814mWqgWeux
-CrIkjwpbI8ggAfcdG5zqmYxuDiXfAgEC
+MIGHAoGBAP//////////yQ/aoiFowjTExmKLgNwc0SkCTgiKZ8x0Agu+pjsTmyJR
+Sgh5jjQE3e+VGbPNOkMbMCsKbfJfFDdP4TVtbVHCReSFtXZiXn7G9ExC6aY37WsL
+/1y29Aa37e44a/taiZ+lrp8kEXxLH+ZJKGZR7OZTgf//////////AgEC
 -----END DH PARAMETERS-----
 """
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
