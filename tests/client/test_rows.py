@@ -11,6 +11,7 @@ import pytest
 
 import smtpx
 from smtpx.errors import (
+    AuthenticationError,
     DeadlineError,
     LocalProtocolError,
     PermanentRefusal,
@@ -382,6 +383,17 @@ def test_f16_no_bdat_where_it_is_not_offered(colour: Colour) -> None:
         with pytest.raises(UnsupportedError):
             client.send(b"\r\0\n", sender=FROM, recipients=[TO], body="BINARYMIME")
     assert [content for _, _, content, _ in SERVED] == [BODY]
+
+
+@pytest.mark.parametrize("code", [523, 530, 538])
+def test_r136_auth_in_clear_refused(colour: Colour, code: int) -> None:
+    """Servers have three codes for it, and it is the same error for each."""
+    script = f"S: 220 x\nC: EHLO me\nS: 250-x\nS: 250 AUTH PLAIN\nC: AUTH PLAIN AHUAcA==\nS: {code} TLS first\n"
+    with ScriptedServer(script, tolerant=True) as server, pytest.raises(AuthenticationError) as caught:
+        colour.open(f"smtp://localhost:{server.port}?hello_name=me", auth=Password("u", "p"))
+    assert caught.value.reply is not None
+    assert caught.value.reply.code == code
+    assert not caught.value.is_temporary
 
 
 # Logins ---------------------------------------------------------------------------------------------------------------
