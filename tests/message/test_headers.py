@@ -147,9 +147,9 @@ HOSTILE = {
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=list(HOSTILE))
 def test_h062_what_the_library_can_not_read_in_measure_is_refused(text: str) -> None:
     read = message_from_bytes(f"From: s@x.example\r\nTo: {text}\r\n\r\nx\r\n".encode(), policy=default)
-    with pytest.raises(ValueError, match="To|can't be read"):
+    with pytest.raises(ValueError, match=r"To|can.t be read"):
         envelope_of(read)
-    with pytest.raises(ValueError, match="To|can't be written"):
+    with pytest.raises(ValueError, match=r"To|can.t be written"):
         out(read)
 
 
@@ -167,4 +167,3 @@ def test_h062_encoded_words_of_any_field_are_counted_and_other_marks_are_not() -
         out(read)
     read = message_from_bytes(b"Subject: " + b'(,"' * 20_000 + b"\r\n\r\nx\r\n", policy=default)
     assert out(read).startswith(b"Subject: ")
-
