@@ -4,6 +4,7 @@ Every entry asserts the number of replies, basic and enhanced code of each, what
 in step behind it (a NOOP is answered once) or over.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import pytest
@@ -1137,7 +1138,7 @@ def test_rule_1_a_refusal_never_shortens_what_is_read(refusal: Reply) -> None:
 
 
 REFUSED_BODY = answering(BodyEnded, replies.make(550, "5.7.1", "no"))
-RESETS: dict[str, tuple[tuple[str | Turn, ...], Policy | None]] = {
+RESETS: dict[str, tuple[tuple[str | Turn, ...], Callable[[], Policy] | None]] = {
     "accepted": (("DATA\r\n", "x\r\n.\r\n"), None),
     "refused": (("DATA\r\n", "x\r\n.\r\n"), REFUSED_BODY),
     "too large": (("DATA\r\n", "x" * 2000 + "\r\n.\r\n"), None),
@@ -1154,7 +1155,9 @@ RESETS: dict[str, tuple[tuple[str | Turn, ...], Policy | None]] = {
 
 
 @pytest.mark.parametrize(("end", "policy"), RESETS.values(), ids=list(RESETS))
-def test_rule_2_the_end_of_a_transaction_leaves_nothing(end: tuple[str | Turn, ...], policy: Policy | None) -> None:
+def test_rule_2_the_end_of_a_transaction_leaves_nothing(
+    end: tuple[str | Turn, ...], policy: Callable[[], Policy] | None
+) -> None:
     limits = {"max_message_bytes": 1000, "max_recipients": 2}
     settings = make_settings(starttls=True, limits=limits)
     first = "MAIL FROM:<old@client.example> BODY=8BITMIME SMTPUTF8 SIZE=900\r\n" + RCPT * 3

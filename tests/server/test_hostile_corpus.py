@@ -773,7 +773,7 @@ async def test_h084_a_thousand_idle_connections() -> None:
     assert sum(len(session.messages) for session in made) == 1
 
 
-@pytest.mark.parametrize("number", [1000])
+@pytest.mark.parametrize("number", [1000, pytest.param(10_000, marks=pytest.mark.slow)])
 async def test_h085_churn(number: int, caplog: pytest.LogCaptureFixture) -> None:
     """X21: nothing at warning or above for connections that say nothing."""
     caplog.set_level(logging.DEBUG, "smtpx.server")
@@ -788,7 +788,7 @@ async def test_h085_churn(number: int, caplog: pytest.LogCaptureFixture) -> None
                         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
         await asyncio.to_thread(churn)
-        await eventually(lambda: server.connections == 0)
+        await eventually(lambda: server.connections == 0, 20)
         async with await RawClient.open(server) as client:
             await client.probe()
     assert all(session.calls.count("close") == 1 for session in made)

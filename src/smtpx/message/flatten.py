@@ -2,7 +2,7 @@
 
 import copy
 import io
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from email.errors import MessageError
 from email.generator import BytesGenerator
@@ -83,7 +83,7 @@ def _flatten(message: "Message[Any, Any]", *, eight_bit: bool, utf8: bool) -> by
 
 
 @contextmanager
-def _library(what: str) -> Iterator[None]:
+def _library(what: str) -> Generator[None, None, None]:
     """What `email` raises, by its bugs or because of comments within comments, becomes a ValueError."""
     try:
         yield
