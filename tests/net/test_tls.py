@@ -99,6 +99,28 @@ def test_h045_names(files: Files) -> None:
         server.receive(client.output())
 
 
+@pytest.mark.parametrize(
+    ("host", "fits"),
+    [("mx.example.org", True), ("a.mx.example.org", False), ("example.org", False), ("mx.example.net", False)],
+)
+def test_h045_a_wildcard_is_one_label(tmp_path: Path, host: str, fits: bool) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    issued = authority.issue_cert("*.example.org")
+    issued.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "both.pem"))
+    client = TLSLayer(client_context(ca_file=tmp_path / "ca.pem"), server_hostname=host)
+    server = TLSLayer(server_tls(tmp_path / "both.pem"), server_side=True)
+    client.start()
+    server.start()
+    if fits:
+        pump(client, server)
+        assert client.facts.verified
+        return
+    server.receive(client.output())
+    with pytest.raises(TLSError, match=r"(?i)hostname mismatch"):
+        client.receive(server.output())
+
+
 def test_unverified(files: Files) -> None:
     client, server = pair(files, "other.example.org", verify=False)
     pump(client, server)

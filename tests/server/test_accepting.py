@@ -199,9 +199,13 @@ async def test_h093_the_client_behind_a_proxy(pieces: tuple[bytes, ...]) -> None
         assert made[0].peer.address == ("192.0.2.1" if PROXY in b"".join(pieces) else "127.0.0.1")
 
 
-async def test_h093_what_comes_with_the_header_is_read() -> None:
-    async with running(Session, proxy_protocol=True) as server, await proxied(server, PROXY + b"QUIT\r\n") as client:
-        assert await client.codes(2) == ["220", "221 2.0.0"]
+@pytest.mark.parametrize("greeting_delay", [0.0, 60.0])
+async def test_h093_what_comes_with_the_header_is_read(greeting_delay: float) -> None:
+    async with (
+        running(Session, proxy_protocol=True, greeting_delay=greeting_delay) as server,
+        await proxied(server, PROXY + b"EHLO x\r\nQUIT\r\n") as client,
+    ):
+        assert await client.codes(3) == ["220", "250", "221 2.0.0"]
 
 
 @pytest.mark.parametrize("octets", [b"EHLO x\r\n", PROXY[:9], b""])

@@ -707,6 +707,18 @@ async def test_drain_between_chunks() -> None:
     assert made[0].messages[0].content == b"xy"
 
 
+async def test_drain_in_an_auth_exchange() -> None:
+    kind, made = recorders()
+    async with running(kind, allow_insecure_auth=True) as server, await RawClient.open(server) as client:
+        await client.say(EHLO + "AUTH LOGIN\r\n", 2)
+        draining = asyncio.create_task(server.drain(5))
+        assert await client.codes(1) == ["421 4.3.2"]
+        await client.closed()
+        client.sock.close()
+        await draining
+    assert "authenticate" not in made[0].calls
+
+
 @pytest.mark.parametrize("implicit", [True, False])
 async def test_drain_in_a_handshake(implicit: bool) -> None:
     options: dict[str, Any] = {"tls": fresh_server_tls(), "implicit_tls": implicit}

@@ -544,6 +544,66 @@ async def test_sigkill_between_the_end_of_data_and_the_250(tmp_path: Path, step:
     assert len(files_in(maildir, "tmp")) <= 1
 
 
+class Disk(Files):
+    """Knows what a power cut would leave: octets that were synced, and names whose directory was."""
+
+    def __init__(self) -> None:
+        self.written: dict[str, bytes] = {}
+        self.synced: dict[str, bytes] = {}
+        self.named: dict[
+            str, str
+        ] = {}  # in `new`, and perhaps on the disk: a rename may get there before anything else
+        self.safe: set[str] = set()
+        self.torn: list[str] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def write(self, file: BinaryIO, data: bytes) -> None:
+        super().write(file, data)
+        self.written[file.name] = self.written.get(file.name, b"") + data
+
+    def open_new(self, path: str) -> BinaryIO:
+        return open(path, "xb", buffering=0)
+
+    def sync(self, file: BinaryIO) -> None:
+        super().sync(file)
+        self.synced[file.name] = self.written[file.name]
+
+    def rename(self, source: str, target: str) -> None:
+        super().rename(source, target)
+        self.named[target] = source
+        if self.synced.get(source) != self.written[source]:
+            self.torn.append(target)
+
+    def sync_directory(self, path: str) -> None:
+        self.gate.wait(5)
+        super().sync_directory(path)
+        self.safe |= {target for target in self.named if target.startswith(path)}
+
+
+@pytest.mark.parametrize("size", [10, BIG])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_power_cut_whatever_was_not_synced_is_lost(tmp_path: Path, size: int, chunked: bool) -> None:
+    """A name never gets to the disk before its octets, and 250 is never said before both are there."""
+    disk = Disk()
+    maildir = Maildir(tmp_path, files=disk)
+    body = "\r\n" + "x" * size + "\r\n"
+    async with running(session(maildir)) as server, await RawClient.open(server) as client:
+        await client.say(EHLO)
+        disk.gate.clear()
+        sending = asyncio.create_task(send(client, body, chunked=chunked))
+        await eventually(lambda: bool(disk.named))
+        await asyncio.sleep(0.02)
+        assert not sending.done()
+        assert disk.safe == set()
+        disk.gate.set()
+        assert await sending == "250 2.0.0"
+    assert disk.torn == []
+    assert disk.safe == set(disk.named)
+    (path,) = files_in(maildir, "new")
+    assert disk.synced[disk.named[str(path)]] == path.read_bytes()
+
+
 async def test_many_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "smtpx.server")
     maildir = Maildir(tmp_path)
