@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-__all__ = ["MAX_STUCK", "Health"]
+__all__ = ["FULL", "MAX_STUCK", "Health"]
 
 MAX_STUCK = 8  # a method or two may hang in something; more is a disease
+FULL = 0.95  # of the memory for messages that wait for their sessions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,12 +17,14 @@ class Health:
         connections: clients connected.
         stuck: methods of sessions that go on although they were cancelled, a whole deadline ago.
         problems: why it should get no new connections, for people; empty when it should.
+        held_bytes: content in memory that waits for sessions.
     """
 
     is_live: bool
     connections: int
     stuck: int
     problems: tuple[str, ...] = ()
+    held_bytes: int = 0
 
     @property
     def is_ready(self) -> bool:

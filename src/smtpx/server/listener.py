@@ -33,7 +33,7 @@ from smtpx.server.certificates import Certificates
 from smtpx.server.connection import Connection
 from smtpx.server.exposure import Exposure, is_reachable
 from smtpx.server.guard import Guard, Refusal
-from smtpx.server.health import MAX_STUCK, Health
+from smtpx.server.health import FULL, MAX_STUCK, Health
 from smtpx.server.hooks import own_methods, own_methods_of
 from smtpx.server.limit_report import report_limit
 from smtpx.server.middleware import ChecksExposure
@@ -64,6 +64,7 @@ _TEMPORARY = frozenset(
     if hasattr(errno, name)
 )
 _MECHANISMS = (SCRAM_SHA_256_PLUS, SCRAM_SHA_256, PLAIN, LOGIN)
+_SILENT = "said nothing"  # somebody looked whether we are there
 _CANNOT_SERVE = replies.make(421, "4.3.0", "internal error")
 
 
@@ -112,6 +113,7 @@ class Server:
         observer: told of what happens on all connections.
         trace: called with a connection's id, "C" or "S" and a line, AUTH masked, content as its size.
         tls_watch_seconds: how often certificate files are looked at, and reloaded when they are new; None: never.
+        checks: asked by `health`, must not block: each gives why the server should get no new connections, or None.
 
     Raises:
         ConfigurationError: for settings that contradict each other.
@@ -153,6 +155,7 @@ class Server:
         observer: ServerObserver | None = None,
         trace: Trace | None = None,
         tls_watch_seconds: float | None = 60.0,
+        checks: Iterable[Callable[[], str | None]] = (),
     ) -> None:
         default = Listener(
             host=host, port=port, unix=unix, tls=tls, implicit_tls=implicit_tls, proxy_protocol=proxy_protocol
@@ -192,6 +195,7 @@ class Server:
                 without_tickets(plan.tls)
         self.certificates = Certificates(plan.tls for plan in self._plans if plan.tls is not None)
         self._tls_watch_seconds = tls_watch_seconds
+        self._checks = tuple(checks)
         self._is_paused = False
         self._guard = Guard(self._shell.protocol.limits, refuse_guessers=chosen.refuse_guessers)
         self._guard.load.on_change = self._feel_pressure
@@ -404,7 +408,7 @@ class Server:
         except (ProxyError, TimeoutError, OSError) as error:
             level = logging.DEBUG if isinstance(error, _Silent) else logging.INFO
             _log.log(level, "closed %s: %s", endpoint_text(name), str(error) or "no PROXY header in time")
-            self._tell_refused(_address_of(name), "no good PROXY header")
+            self._tell_refused(_address_of(name), _SILENT if isinstance(error, _Silent) else "no good PROXY header")
             if isinstance(error, TimeoutError):
                 report_limit(
                     self._shell.observer, _write_log, _address_of(name), "proxy_header", deadlines.proxy_header
@@ -474,13 +478,23 @@ class Server:
 
     def health(self) -> Health:
         """Whether it serves, and what hinders it. Ask in the loop; from another thread: `ServerThread.health`."""
-        stuck = sum(connection.is_stuck for connection in self._connections)
+        stuck = sum(connection.is_stuck for connection in list(self._connections))  # gauges are read by other threads
         problems: list[str] = []
         if not self._listening or self._failure is not None:
             problems.append("not listening")
         if stuck > MAX_STUCK:
             problems.append(f"{stuck} methods of sessions ignore that they were cancelled")
-        return Health(is_live=True, connections=len(self._connections), stuck=stuck, problems=tuple(problems))
+        held = self._guard.load.held_bytes
+        if held >= self._shell.protocol.limits.spool_total_memory_bytes * FULL:
+            problems.append("the memory for messages that wait for their sessions is full")
+        problems += [problem for check in self._checks if (problem := check()) is not None]
+        return Health(
+            is_live=True,
+            connections=len(self._connections),
+            stuck=stuck,
+            problems=tuple(problems),
+            held_bytes=held,
+        )
 
     # Ending ----------------------------------------------------------------------------------------------------------
 

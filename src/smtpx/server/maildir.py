@@ -148,6 +148,10 @@ class Maildir:
                 probe.discard()
         return self.is_healthy
 
+    def problem(self) -> str | None:
+        """For `Server(checks=[maildir.problem])`: what is wrong, or None. The next MAIL looks whether it still is."""
+        return None if self.is_healthy else f"the Maildir {self.path} could not be written to"
+
 
 class _Spooled:
     """What one message under way takes, counted in its Maildir until it is left."""

@@ -87,6 +87,10 @@ class ThreadPool:
         """Whether there are at most `max_abandoned` of them."""
         return self._abandoned <= self._max_abandoned
 
+    def problem(self) -> str | None:
+        """For `Server(checks=[pool.problem])`: what is wrong, or None."""
+        return None if self.is_healthy else f"{self._abandoned} blocking calls were abandoned and go on"
+
     async def run(self, function: Callable[..., T], *args: object) -> T:
         """What `function(*args)` gives or raises, called in a thread, in the context of this task.
 
