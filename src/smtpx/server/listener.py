@@ -40,7 +40,7 @@ from smtpx.server.middleware import ChecksExposure
 from smtpx.server.observer import ServerObserver, shielded
 from smtpx.server.peer import SocketName
 from smtpx.server.profiles import Profile, ProfileName, profile_of
-from smtpx.server.proxy_header import DEFAULT_TRUSTED, ProxyError, ProxyHeader, ProxyParser, is_trusted
+from smtpx.server.proxy_header import DEFAULT_TRUSTED, ProxyError, ProxyHeader, ProxyParser, beyond_default, is_trusted
 from smtpx.server.session import Session
 from smtpx.server.settings import Deadlines, ShellSettings
 from smtpx.server.transcript import Trace
@@ -278,6 +278,8 @@ class Server:
         except BaseException:
             self._close_sockets()
             raise
+        if any(plan.proxy_protocol for plan in self._plans) and (public := beyond_default(self._proxy_trusted)):
+            _log.warning("PROXY headers are believed from addresses that are not private: %s", ", ".join(public))
         loop = asyncio.get_running_loop()
         for plan, listening in self._listening:
             self._accepting.append(loop.create_task(self._accept(plan, listening.sock)))
