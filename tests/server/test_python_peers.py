@@ -54,7 +54,7 @@ async def test_p10_ten_large_mails_hold_up_nobody() -> None:
         await asyncio.gather(*under_way)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-    assert answered.count(10) > 50  # it was answered while all ten were at it, time and again
+    assert answered.count(10) > 10  # it was answered while all ten were at it, time and again
     assert peak - before < 10 * MIB
 
 
