@@ -367,6 +367,19 @@ def test_users_ask_2_5_the_queue_id(colour: Colour, text: str, queue_id: str | N
     assert result.queue_id == queue_id
 
 
+def test_users_ask_2_6_which_mail_of_a_batch(colour: Colour) -> None:
+    """go-mail#90: an outcome for each, in order, and one that fails stops nobody."""
+    kind, log = kept(), list[tuple[str, bytes]]()
+    mails = [smtpx.Outgoing(BODY, FROM, [to]) for to in (TO, "nobody@y.example", OTHER, "busy@y.example", TO)]
+    with smtpx.ServerThread(kind, port=0) as server:
+        outcomes = _send_many(colour, server.url, mails, log)
+    assert [each.index for each in outcomes] == [0, 1, 2, 3, 4]
+    assert [type(each.error) for each in outcomes] == [
+        *(type(None), smtpx.PermanentRefusal, type(None), smtpx.TemporaryRefusal, type(None))
+    ]
+    assert len(kind.messages) == 3
+
+
 def test_users_ask_2_7_errors_say_all_of_it(colour: Colour) -> None:
     """Code, enhanced code, stage, recipient; and they travel between processes (aiosmtplib#352)."""
     with (
