@@ -8,6 +8,7 @@ import pytest
 
 from smtpx.net import listening
 from smtpx.protocol.limits import ServerLimits
+from smtpx.server import listener, load
 from smtpx.server.listener import Server
 from smtpx.server.maildir import Maildir
 from smtpx.server.session import Session
@@ -23,6 +24,10 @@ def has(**numbers: float | None) -> None:
     limits = Server(Session, port=0)._guard.limits
     assert limits == ServerLimits()
     assert {name: getattr(limits, name) for name in numbers} == numbers
+
+
+def test_rule_5_numbers() -> None:
+    assert (load._HIGH, load._LOW, load._CALM_SECONDS) == (8, 6, 30.0)
 
 
 def test_section_1_defaults() -> None:
@@ -62,6 +67,10 @@ def test_section_2_backlog(monkeypatch: pytest.MonkeyPatch) -> None:
     for each in listening.listen(host="127.0.0.1", port=0, unix=None, sock=None):
         each.close()
     assert asked == [1024]
+
+
+def test_section_2_accept_errors() -> None:
+    assert (listener._RETRY_SECONDS, listener._MAX_RETRY_SECONDS, listener._LOG_SECONDS) == (0.005, 1.0, 60.0)
 
 
 def test_section_3_defaults() -> None:
@@ -136,6 +145,10 @@ async def test_section_7_nobody_looks_names_up(monkeypatch: pytest.MonkeyPatch) 
             monkeypatch.setattr(asyncio.get_running_loop(), name, look)
         await client.say(EHLO + ENV + "BDAT 1 LAST\r\nx", 4)
     assert asked == []
+
+
+def test_section_9_watch() -> None:
+    assert inspect.signature(Server).parameters["tls_watch_seconds"].default == 60.0
 
 
 def test_section_11_defaults() -> None:
