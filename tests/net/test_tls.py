@@ -160,7 +160,14 @@ def test_a_name_that_tls_does_not_know(files: Files) -> None:
 def test_contexts(files: Files, tmp_path: Path) -> None:
     assert client_context().minimum_version is ssl.TLSVersion.TLSv1_2
     server_tls_context = server_tls(files[1], files[2])
-    assert server_tls_context.options & ssl.OP_NO_RENEGOTIATION
+    for context in (client_context(), server_tls_context):
+        assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+        assert context.maximum_version is ssl.TLSVersion.MAXIMUM_SUPPORTED
+        assert context.options & ssl.OP_NO_RENEGOTIATION
+        assert context.options & ssl.OP_NO_COMPRESSION
+    assert server_tls_context.verify_mode is ssl.CERT_NONE  # no certificate is asked for
+    library = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    assert server_tls_context.get_ciphers() == library.get_ciphers()
     with pytest.raises(ConfigurationError, match=r"none\.pem"):
         client_context(ca_file=tmp_path / "none.pem")
     with pytest.raises(ConfigurationError):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from smtpx.protocol.limits import ServerLimits
 from smtpx.server import listener
 from smtpx.server.health import Health, problems_of
 from smtpx.server.listener import Server
@@ -20,8 +21,10 @@ from smtpx.server.run import ServerThread
 from smtpx.server.session import Session
 from smtpx.server.settings import Deadlines
 from smtpx.server.threads import BlockingSession, ThreadPool, in_threads
+from smtpx.wire.address import Mailbox
+from smtpx.wire.params import Params
 from smtpx.wire.reply import Reply
-from tests.server.rig import FAST, RawClient, eventually, running
+from tests.server.rig import EHLO, FAST, MAIL, RawClient, eventually, running
 
 
 async def test_a_server_that_listens_is_ready() -> None:
@@ -56,6 +59,37 @@ async def test_methods_that_ignore_their_cancel_are_counted(monkeypatch: pytest.
         release.set()
         await client.reply()
         assert server.health().is_ready
+
+
+async def test_memory_for_messages_that_is_full() -> None:
+    server = Server(Session, port=0, limits=ServerLimits(spool_total_memory_bytes=1000))
+    async with server:
+        server._guard.load.hold(950)
+        assert (server.health().held_bytes, server.health().is_ready) == (950, True)
+        server._guard.load.hold(1)
+        assert server.health().problems == ("messages that wait for their sessions fill spool_total_memory_bytes",)
+        server._guard.load.hold(-951)
+        assert server.health().is_ready
+
+
+async def test_section_11_more_than_eight_abandoned_threads_are_not_healthy() -> None:
+    opened = threading.Event()
+    pool = ThreadPool(16)
+
+    class Hanging(BlockingSession):
+        def mail(self, sender: Mailbox, params: Params) -> None:
+            opened.wait(20)
+
+    async with running(in_threads(Hanging, pool=pool), deadlines=Deadlines(handler=0.1)) as server:
+        clients = [await RawClient.open(server) for _ in range(9)]
+        for number, client in enumerate(clients, 1):
+            assert await client.say(EHLO + MAIL, 2) == ["250", "451 4.3.0"]
+            assert server.health().is_ready is (number <= 8)
+        assert server.health().problems == ("9 blocking calls go on that nobody waits for",)
+        opened.set()
+        await eventually(lambda: server.health().is_ready)
+        for client in clients:
+            client.sock.close()
 
 
 def test_asked_from_another_thread() -> None:
@@ -105,7 +139,7 @@ def test_what_can_not_tell_is_a_problem(caplog: pytest.LogCaptureFixture) -> Non
     assert problems_of(Ill()) == ["Ill can't tell how it is"]
     assert "health_problems of Ill raised" in caplog.text
     assert problems_of(Session) == []
-    made: Callable[..., object] = dict
+    made: Callable[..., object] = Ill
     assert problems_of(partial(made, Ill("a"), x=Ill("b"))) == ["a", "b"]
 
 

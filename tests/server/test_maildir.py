@@ -283,11 +283,13 @@ async def test_h092_unhealthy_until_a_fresh_file_is_safe(tmp_path: Path, caplog:
         assert await send(client, "x\r\n") == "451 4.3.0"
         for _ in range(2):
             assert await client.say(MAIL) == ["451 4.3.0"]
+        assert maildir.health_problems() == [f"the Maildir {tmp_path} can't be written to"]
         assert files_in(maildir, "tmp") == []
         files.works = True
         assert await send(client, "x\r\n") == "250 2.0.0"
     assert "still can't be written to" in caplog.text
     calls = len(files.calls)
+    assert maildir.health_problems() == []
     assert maildir.check()  # a healthy one is not probed
     assert len(files.calls) == calls
 

@@ -1,10 +1,11 @@
 """PROXY headers, good and bad (H093)."""
 
+import ipaddress
 import struct
 
 import pytest
 
-from smtpx.server.proxy_header import ProxyError, ProxyHeader, ProxyParser, is_trusted
+from smtpx.server.proxy_header import DEFAULT_TRUSTED, ProxyError, ProxyHeader, ProxyParser, beyond_default, is_trusted
 from smtpx.server.proxy_header import _crc32c as crc32c  # pyright: ignore[reportPrivateUsage]
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -135,3 +136,9 @@ def test_v2_with_a_good_checksum_and_other_extras() -> None:
 )
 def test_h093_who_is_trusted(address: str, trusted: bool) -> None:
     assert is_trusted(address) is trusted
+
+
+def test_section_7_trust_beyond_private_addresses() -> None:
+    assert beyond_default(DEFAULT_TRUSTED) == []
+    networks = [ipaddress.ip_network(each) for each in ("10.1.0.0/16", "9.0.0.0/8", "fd00::/8", "::/1", "127.0.0.1/32")]
+    assert beyond_default(networks) == ["9.0.0.0/8", "::/1"]

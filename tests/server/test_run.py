@@ -192,6 +192,21 @@ async def test_a_second_signal_ends_it_at_once() -> None:
     await nothing_left(server, asyncio.all_tasks())
 
 
+async def test_who_never_ends_its_message_is_not_waited_for() -> None:
+    kind, made = recorders()
+    server = Server(kind, port=0)
+    running = asyncio.create_task(run_until_signal(server, drain_seconds=0.2))
+    await eventually(lambda: bool(server.addresses))
+    async with await RawClient.open(server) as client:
+        await client.say(OPEN, 4)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await client.codes(1) == ["421 4.3.2"]
+        await client.closed()
+        await running
+    assert made[0].messages == []
+    await nothing_left(server, asyncio.all_tasks())
+
+
 async def test_drained_without_a_signal() -> None:
     server = Server(Session, port=0)
     running = asyncio.create_task(run_until_signal(server))

@@ -371,6 +371,7 @@ async def test_a_call_that_never_returns() -> None:
                 await client.say(EHLO)
                 assert await client.say(MAIL) == ["451 4.3.0"]
                 assert (pool.abandoned, pool.is_healthy) == (1, False)
+                assert list(pool.health_problems()) == ["1 blocking calls go on that nobody waits for"]
                 assert await client.say("RSET\r\n") == ["421 4.3.0"]
                 await client.closed()
             await eventually(lambda: server.connections == 0)
@@ -378,6 +379,7 @@ async def test_a_call_that_never_returns() -> None:
             blocked.opened.set()
             await eventually(lambda: made[0].calls[-1] == ("close", None))
             await eventually(lambda: pool.is_healthy)
+            assert list(pool.health_problems()) == []
 
 
 async def test_close_and_reset_don_t_mind_a_full_queue() -> None:

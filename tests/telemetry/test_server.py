@@ -1,5 +1,6 @@
 """A server's metrics and spans, as the SDK of OpenTelemetry has them."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from smtpx.server.listener import Server
 from smtpx.server.session import Reject
 from smtpx.server.settings import Deadlines
 from smtpx.telemetry import ServerTelemetry
+from smtpx.telemetry.instruments import SERVER_GAUGES
 from smtpx.wire.address import Mailbox
 from smtpx.wire.params import Params
 from smtpx.wire.reply import Reply
@@ -39,6 +41,7 @@ CLOSED = "smtpx.server.connection.duration"
 def served(kind: type[Recorder] = Recorder, **options: Any) -> tuple[Collected, Any]:  # noqa: ANN401
     collected = Collected()
     observer = ServerTelemetry(collected.meters, collected.tracers)
+    options.setdefault("deadlines", Deadlines(close=0.1))  # whoever said QUIT looks on from its socket
     return collected, running(recorders(kind)[0], observer=observer, allow_insecure_auth=True, **options)
 
 
@@ -139,7 +142,7 @@ async def test_trouble_of_ours() -> None:
         async def rcpt(self, recipient: Mailbox, params: Params) -> Reply | None:
             raise ValueError("private")
 
-    collected, serving = served(Odd, deadlines=Deadlines(command=0.1))
+    collected, serving = served(Odd, deadlines=Deadlines(command=0.1, close=0.1))
     async with serving as server, await RawClient.open(server) as client:
         await client.say(EHLO + "AUTH LOGIN dXNlcg==\r\n", 2)
         await client.say("d3Jvbmc=\r\n")
@@ -170,6 +173,40 @@ async def test_tls_and_who_is_turned_away() -> None:
     ]
     assert collected.value("smtpx.server.tls", smtpx__result="success") == 1
     assert collected.value("smtpx.server.tls", smtpx__result="not_tls") == 1
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+async def test_section_2_connections_without_an_octet_are_counted(implicit: bool) -> None:
+    options: dict[str, Any] = {"tls": fresh_server_tls(), "implicit_tls": True} if implicit else {}
+    collected, serving = served(**options)
+    async with serving as server:
+        async with await RawClient.open(server, greeting=not implicit):
+            pass
+        await closed(collected)
+        async with await RawClient.open(server, greeting=not implicit) as client:
+            await client.send_raw(b"x")
+            await eventually(lambda: server.connections == 1)
+            await asyncio.sleep(0.02)
+        await closed(collected, 2)
+    assert collected.points("smtpx.server.connection.silent") == [({}, 1)]
+
+
+async def test_gauges_of_a_server() -> None:
+    collected = Collected()
+    telemetry = ServerTelemetry(collected.meters, collected.tracers)
+    server = Server(Recorder, port=0, observer=telemetry)
+    telemetry.attach(server)
+    gauges = {each.name: each for each in SERVER_GAUGES}
+
+    def now() -> dict[str, Any]:
+        found = collected.metrics()
+        return {name: found[name].data.data_points[0].value for name in gauges if name in found}
+
+    async with server:
+        server._guard.load.hold(500)
+        assert now() == {"smtpx.server.message.held": 500, "smtpx.server.hook.stuck": 0, "smtpx.server.ready": True}
+        server._guard.load.hold(-500)
+    assert now()["smtpx.server.ready"] is False
 
 
 def test_limits() -> None:

@@ -28,6 +28,7 @@ from smtpx.wire.reply import Reply
 __all__ = ["Acceptor", "House"]
 
 _log = logging.getLogger("smtpx.server")
+_SAID_NOTHING = "said nothing"  # somebody looked whether we are there
 _ACCEPTS_AT_ONCE = 64
 _RETRY_SECONDS = 0.005
 _MAX_RETRY_SECONDS = 1.0
@@ -144,7 +145,7 @@ class Acceptor:
         except (ProxyError, TimeoutError, OSError) as error:
             level = logging.DEBUG if isinstance(error, _Silent) else logging.INFO
             _log.log(level, "closed %s: %s", endpoint_text(name), str(error) or "no PROXY header in time")
-            self._tell_refused(name, "no good PROXY header")
+            self._tell_refused(name, _SAID_NOTHING if isinstance(error, _Silent) else "no good PROXY header")
             if isinstance(error, TimeoutError):
                 self._limit_hit(name, "proxy_header", seconds)
             sock.close()

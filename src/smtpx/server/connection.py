@@ -449,7 +449,7 @@ class Connection(Wire):
             self.patience.clear()
             self._exchange.logins.end()
             if self._watch is not None:
-                self._watch.closed(self._loop.time())
+                self._watch.closed(self._loop.time(), was_silent=not self._was_heard)
             self._owner.connection_closed(self)
 
     # Time ------------------------------------------------------------------------------------------------------------

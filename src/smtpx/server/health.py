@@ -20,12 +20,14 @@ class Health:
         connections: clients connected.
         stuck: methods of sessions that go on although they were cancelled, a whole deadline ago.
         problems: why it should get no new connections, for people; empty when it should.
+        held_bytes: content in memory that waits for sessions.
     """
 
     is_live: bool
     connections: int
     stuck: int
     problems: tuple[str, ...] = ()
+    held_bytes: int = 0
 
     @property
     def is_ready(self) -> bool:

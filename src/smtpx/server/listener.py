@@ -35,7 +35,7 @@ from smtpx.server.observer import ServerObserver, shielded
 from smtpx.server.peer import SocketName
 from smtpx.server.place import Listener, check_places
 from smtpx.server.profiles import Profile, ProfileName, profile_of
-from smtpx.server.proxy_header import DEFAULT_TRUSTED
+from smtpx.server.proxy_header import DEFAULT_TRUSTED, beyond_default
 from smtpx.server.session import Session
 from smtpx.server.settings import Deadlines, ShellSettings
 from smtpx.server.transcript import Trace
@@ -218,6 +218,9 @@ class Server:
         except BaseException:
             self._close_sockets()
             raise
+        public = beyond_default(self._house.proxy_trusted)
+        if public and any(place.proxy_protocol for place in self._places):
+            _log.warning("PROXY headers are believed from addresses that are not private: %s", ", ".join(public))
         loop = asyncio.get_running_loop()
         self._house.is_listening = True
         for place, listening in self._listening:
@@ -277,7 +280,7 @@ class Server:
 
     def health(self) -> Health:
         """Whether it serves, and what hinders it. Ask in the loop; from another thread: `ServerThread.health`."""
-        stuck = sum(connection.is_stuck for connection in self._connections)
+        stuck = sum(connection.is_stuck for connection in list(self._connections))  # gauges are read by other threads
         problems: list[str] = []
         if not self._listening or self._failure is not None:
             problems.append("not listening")
@@ -288,7 +291,13 @@ class Server:
         if self._guard.load.has_full_memory:
             problems.append("messages that wait for their sessions fill spool_total_memory_bytes")
         problems += problems_of(self._house.session)
-        return Health(is_live=True, connections=len(self._connections), stuck=stuck, problems=tuple(problems))
+        return Health(
+            is_live=True,
+            connections=len(self._connections),
+            stuck=stuck,
+            problems=tuple(problems),
+            held_bytes=self._guard.load.held_bytes,
+        )
 
     # Ending ----------------------------------------------------------------------------------------------------------
 

@@ -59,13 +59,17 @@ class TransactionSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionSummary:
-    """A connection that is over. Octets are those of SMTP, without TLS; `messages` those that were accepted."""
+    """A connection that is over. Octets are those of SMTP, without TLS; `messages` those that were accepted.
+
+    `was_silent`: the client never sent an octet, of TLS neither; somebody looked whether we are there.
+    """
 
     reason: str
     octets_in: int
     octets_out: int
     messages: int
     seconds: float
+    was_silent: bool = False
 
 
 class ServerConnectionObserver:

@@ -6,9 +6,11 @@ right ends the connection without a word.
 
 import ipaddress
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-__all__ = ["DEFAULT_TRUSTED", "ProxyError", "ProxyHeader", "ProxyParser", "is_trusted"]
+__all__ = ["DEFAULT_TRUSTED", "ProxyError", "ProxyHeader", "ProxyParser", "beyond_default", "is_trusted"]
 
 _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 _MAX_V1_BYTES = 107  # with CRLF
@@ -48,6 +50,14 @@ def is_trusted(
         return True
     mapped = getattr(parsed, "ipv4_mapped", None) or parsed
     return any(mapped in network for network in trusted)
+
+
+def beyond_default(trusted: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> list[str]:
+    """The networks that hold addresses which are not private: whoever trusts them should know."""
+    private: list[Any] = list(DEFAULT_TRUSTED)  # subnet_of wants both of one version, which is looked at here
+    return [
+        str(each) for each in trusted if not any(each.version == own.version and each.subnet_of(own) for own in private)
+    ]
 
 
 class ProxyParser:
