@@ -393,3 +393,11 @@ def test_begun_again() -> None:
     protocol.answer()
     assert (protocol.facts, protocol.phase) == (facts, Phase.HELLO)
     assert protocol.data_to_send().startswith(b"220 ")
+
+
+def test_what_must_come_first() -> None:
+    assert survives(MAIL).codes == ["503 5.5.1"]
+    locked = make_settings(starttls=True, require_tls=True)
+    assert survives(EHLO, MAIL, settings=locked).codes[1:] == ["530 5.7.0"]
+    known = make_settings(mechanisms=MECHANISMS, require_auth=True)
+    assert survives(EHLO, MAIL, NOOP, settings=known).codes[1:] == ["530 5.7.0", "250 2.0.0"]

@@ -11,6 +11,7 @@ from smtpx.protocol import replies
 from smtpx.protocol.dialect import LMTP, SMTP, Dialect
 from smtpx.protocol.events import (
     AbortCause,
+    AuthFailed,
     BodyAborted,
     BodyEnded,
     BodyReceived,
@@ -21,6 +22,7 @@ from smtpx.protocol.events import (
     Event,
     HelloAsked,
     LimitHit,
+    LookupAsked,
     MailAsked,
     PauseAsked,
     RcptAsked,
@@ -97,6 +99,12 @@ async def test_h078_refused_recipients_are_logged_up_to_a_number() -> None:
     assert len(rig.lines) == 22
     assert rig.lines[0] == "INFO recipient <b@server.example> refused: 550 5.7.1 no"
     assert rig.lines[20] == "INFO 5 more recipients refused"
+
+
+async def test_what_is_about_logins_is_for_logins() -> None:
+    rig = Rig(session(False, lookup=lambda *args: None))
+    await rig.handle(AuthFailed("CRAM-MD5", "user"), LookupAsked("CRAM-MD5", "user"))
+    assert (rig.lines, rig.answers) == (["INFO login failed with CRAM-MD5"], [None])
 
 
 async def test_starttls() -> None:

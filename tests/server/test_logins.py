@@ -96,3 +96,17 @@ async def test_a_login_that_waits_can_be_given_up() -> None:
     await asyncio.sleep(0.01)
     assert rig.answers == []
     assert rig.guard.auth_turns.is_idle
+
+
+async def test_a_login_that_is_being_checked_is_not_given_up() -> None:
+    rig = Rig()
+    rig.exchange.logins.give_up()  # there is none
+    asked: list[str] = []
+    rig.exchange.ask = lambda then, name, *args: asked.append(name)  # type: ignore[method-assign]
+    rig.exchange.handle(LOGIN)
+    rig.exchange.logins.give_up()
+    assert asked == ["authenticate"]
+    assert not rig.guard.auth_turns.is_idle
+    rig.exchange.logins.end()
+    rig.exchange.logins.end()
+    assert rig.guard.auth_turns.is_idle

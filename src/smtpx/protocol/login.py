@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from smtpx.protocol import replies
 from smtpx.protocol.authentication import Authentication, NextStep, Verdict
 from smtpx.protocol.events import AuthAsked, AuthFailed, LookupAsked
-from smtpx.protocol.phases import after
 from smtpx.sasl import Challenge, Credentials, Lookup, ScramRecord, Secret
 from smtpx.wire.lines import Lines
 from smtpx.wire.reply import Reply
@@ -107,5 +106,5 @@ class Login:
         elif reply.close:
             machine.close(reply, f"{reply.code} answered")
         else:
-            machine.phase = after(machine.phase, command, reply.code)
+            machine.move(command, reply.code)
             machine.pause(limits.auth_failure_delay_seconds * conduct.auth_failures, reply)

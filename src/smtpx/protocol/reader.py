@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from smtpx.protocol import commands, replies
 from smtpx.protocol.events import LimitHit
-from smtpx.protocol.phases import Phase, allows
 from smtpx.wire.commands import is_foreign, parse_command
 from smtpx.wire.lines import Lines
 from smtpx.wire.reply import Reply
@@ -13,7 +12,7 @@ from smtpx.wire.syntax import WireError, has_controls
 if TYPE_CHECKING:
     from smtpx.protocol.server import ServerProtocol
 
-__all__ = ["CommandReader", "refusal_of"]
+__all__ = ["CommandReader"]
 
 
 class CommandReader:
@@ -103,26 +102,13 @@ class CommandReader:
             commands.UNAVAILABLE.get(verb, commands.unknown)(machine, argument)
         elif verb in self._synchronous and self._lines.has_input:
             machine.close(replies.OUT_OF_TURN, f"input behind {verb}")
-        elif verb != "BDAT" and (refusal := refusal_of(machine, verb)) is not None:
+        elif verb != "BDAT" and (refusal := machine.refusal(verb)) is not None:
             if verb == "DATA":
                 machine.refuse_data(refusal)
             else:
                 machine.reply(refusal)
         else:
             handler(machine, argument)
-
-
-def refusal_of(machine: "ServerProtocol", verb: str) -> Reply | None:
-    """Why this verb can't come now, whatever its argument."""
-    settings = machine.settings
-    if settings.require_tls and machine.facts.tls is None and verb not in commands.WITHOUT_TLS:
-        return replies.TLS_REQUIRED
-    in_order = allows(machine.phase, verb)
-    if not in_order and machine.phase is Phase.HELLO:
-        return replies.HELLO_FIRST
-    if settings.require_auth and machine.facts.identity is None and verb in commands.NEED_AUTH:
-        return replies.AUTH_REQUIRED
-    return None if in_order else commands.out_of_order(machine, verb)
 
 
 def _is_foreign_octet(octet: int) -> bool:

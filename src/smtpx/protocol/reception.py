@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 from smtpx.protocol import replies
 from smtpx.protocol.body import Intake
 from smtpx.protocol.events import AbortCause, BodyAborted, BodyEnded, BodyReceived, BodyStarted, ChunkEnded, ResetAsked
-from smtpx.protocol.phases import after
-from smtpx.protocol.reader import refusal_of
 from smtpx.wire.address import Mailbox
 from smtpx.wire.commands import Chunk
 from smtpx.wire.lines import Lines
@@ -60,7 +58,7 @@ class Reception:
             self._refusal = replies.NOT_IMPLEMENTED
         elif not well_formed:
             self._refusal = replies.BAD_CHUNK
-        elif (refusal := refusal_of(machine, "BDAT LAST" if chunk.last else "BDAT")) is not None:
+        elif (refusal := machine.refusal("BDAT LAST" if chunk.last else "BDAT")) is not None:
             self._refusal = refusal
         elif machine.transaction.intake is None:
             self._begin("BDAT")
@@ -188,7 +186,7 @@ class Reception:
     def _answer_each(self, command: str, verdicts: Sequence[Reply], recipients: Sequence[Mailbox], sent: int) -> None:
         """One reply for each recipient (RFC 2033 4.2); a lone verdict is everybody's, a missing one is no success."""
         machine = self._machine
-        machine.phase = after(machine.phase, command, replies.MESSAGE_OK.code)
+        machine.move(command, replies.MESSAGE_OK.code)
         rest = verdicts[0] if len(verdicts) == 1 else replies.NO_VERDICT
         each = [*verdicts, *[rest] * len(recipients)][: len(recipients)]
         for reply, recipient in zip(each[sent:], recipients[sent:], strict=True):

@@ -12,7 +12,7 @@ early (`sync_check`, STARTTLS). Memory is bounded by the limits plus what one `r
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from smtpx.protocol import replies
+from smtpx.protocol import commands, replies
 from smtpx.protocol.conduct import Conduct
 from smtpx.protocol.events import (
     AbortCause,
@@ -27,7 +27,7 @@ from smtpx.protocol.events import (
 )
 from smtpx.protocol.facts import ServerFacts, TLSFacts
 from smtpx.protocol.login import Login
-from smtpx.protocol.phases import Phase, after
+from smtpx.protocol.phases import Phase, after, allows
 from smtpx.protocol.reader import CommandReader
 from smtpx.protocol.reception import Reception
 from smtpx.protocol.settings import ServerSettings
@@ -276,6 +276,22 @@ class ServerProtocol:
             self.conduct.excused = 0
         self.reply(reply)
 
+    def move(self, command: str, code: int) -> None:
+        """Move along the table, without an answer."""
+        self.phase = after(self.phase, command, code)
+
+    def refusal(self, verb: str) -> Reply | None:
+        """Why this verb can't come now, whatever its argument."""
+        settings = self.settings
+        if settings.require_tls and self.facts.tls is None and verb not in commands.WITHOUT_TLS:
+            return replies.TLS_REQUIRED
+        in_order = allows(self.phase, verb)
+        if not in_order and self.phase is Phase.HELLO:
+            return replies.HELLO_FIRST
+        if settings.require_auth and self.facts.identity is None and verb in commands.NEED_AUTH:
+            return replies.AUTH_REQUIRED
+        return None if in_order else commands.out_of_order(self, verb)
+
     def emit(self, event: Event) -> None:
         """Tell the shell something that it need not answer."""
         self._events.append(event)
@@ -337,7 +353,7 @@ class ServerProtocol:
     def reset(self, command: str, cause: AbortCause, then: Callable[[], None]) -> None:
         """End the transaction, if there is one, tell the session, and go on with `then`."""
         self._abandon_transaction(cause)
-        self.phase = after(self.phase, "RSET", replies.RESET_OK.code)
+        self.move("RSET", replies.RESET_OK.code)
         self.ask(ResetAsked(command), lambda _: then())
 
     def open_data(self) -> None:
@@ -406,7 +422,7 @@ class ServerProtocol:
         elif reply is not None:
             self.finish("STARTTLS", reply)
         else:  # never delayed: nothing may come in between
-            self.phase = after(self.phase, "STARTTLS", replies.READY_FOR_TLS.code)
+            self.move("STARTTLS", replies.READY_FOR_TLS.code)
             self.say(replies.READY_FOR_TLS)
 
     # The end ---------------------------------------------------------------------------------------------------------

@@ -261,13 +261,15 @@ class Server:
         return self._house.is_paused
 
     async def _accept(self, place: Listener, sock: socket.socket) -> None:
-        starttls = place.tls is not None and not place.implicit_tls
-        settings = replace(self._shell, protocol=replace(self._shell.protocol, starttls=starttls)).with_pressed()
         try:
-            await Acceptor(place, settings, self._house).run(sock)
+            await Acceptor(place, self._settings_of(place), self._house).run(sock)
         except (OSError, ValueError) as error:
             self._failure = error
             self._stopped.set()
+
+    def _settings_of(self, place: Listener) -> ShellSettings:
+        starttls = place.tls is not None and not place.implicit_tls
+        return replace(self._shell, protocol=replace(self._shell.protocol, starttls=starttls)).with_pressed()
 
     def _feel_pressure(self) -> None:
         is_high = self._guard.load.is_high
