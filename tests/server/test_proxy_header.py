@@ -37,6 +37,9 @@ GOOD = [
     (v2(family=0x21, body=bytes(15) + b"\1" + bytes(16) + struct.pack("!HH", 7, 25)), ("::1", 7)),
     (v2(command=0), None),
     (v2(command=0, family=0, body=b""), None),
+    (v2(command=0, body=b""), None),
+    (v2(command=0, body=b"x" * 50), None),
+    (v2(command=0, family=0x99, body=b"xy"), None),
     (v2(family=0x31, body=bytes(216)), None),
 ]
 
@@ -71,6 +74,8 @@ BAD = [
     b"PROXY TCP4 192.0.2.1 192.0.2.2 01 25\r\n",
     b"PROXY TCP4 192.0.2.1 192.0.2.2 65536 25\r\n",
     b"PROXY TCP4 192.0.2.1 192.0.2.2 \xb2 25\r\n",
+    b"PROXY TCP6 fe80::1%eth0 ::1 1 25\r\n",
+    b"PROXY TCP6 fe80::1%a\rb ::1 1 25\r\n",
     b"PROXY TCP5 192.0.2.1 192.0.2.2 1 25\r\n",
     b"PROXY TCP4 192.0.2.1 192.0.2.2 1\r\n",
     SIGNATURE + struct.pack("!BBH", 0x11, 0x11, 0),

@@ -94,6 +94,8 @@ def _version_1(octets: bytes) -> tuple[ProxyHeader, bytes] | None:
     if len(words) != 6 or words[1] not in ("TCP4", "TCP6"):
         raise ProxyError("a version 1 header has six words")
     kind = ipaddress.IPv4Address if words[1] == "TCP4" else ipaddress.IPv6Address
+    if b"%" in line:  # a zone may be any text, a bare CR too, and addresses go into header fields
+        raise ProxyError("a zone in a version 1 header")
     try:
         source, destination = str(kind(words[2])), str(kind(words[3]))
     except ValueError:
@@ -114,11 +116,11 @@ def _version_2(octets: bytes) -> tuple[ProxyHeader, bytes] | None:
     if len(octets) < 16 + length:
         return None
     body, rest = octets[16 : 16 + length], octets[16 + length :]
+    if version & 15 == 0:  # LOCAL: the rest is discarded, the family too (2.2)
+        return ProxyHeader(None), rest
     size, source, destination = _addresses(family >> 4, body)
     tlvs = _tlvs(body[size:])
     _check_crc(octets[: 16 + length], tlvs)
-    if version & 15 == 0:
-        return ProxyHeader(None, None, tlvs), rest
     return ProxyHeader(source, destination, tlvs), rest
 
 
