@@ -63,7 +63,7 @@ CLIENT = (
         "email.provider.smtp.send.total",
         "counter",
         "{email}",
-        "messages, by how `send` ended",
+        "messages, by how `send` ended, or `send_many` for one of them",
         ("status", "send_type", *_SERVER_NAME, "error.type", "smtpx.reply.code"),
     ),
     Instrument(
