@@ -475,6 +475,7 @@ def test_what_is_given_up_is_not_written_any_more(tmp_path: Path) -> None:
 
 CHILD = """
     import asyncio, json, os, signal, sys
+    from smtpx.server.listener import Server
     from smtpx.server.maildir import Files, Maildir, MaildirSession
 
     path, step, at = sys.argv[1], sys.argv[2], sys.argv[3]
