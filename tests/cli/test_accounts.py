@@ -88,7 +88,7 @@ def test_external_is_offered_to_whom_it_is_good_for(tmp_path: Path, files: Path)
             assert answer(plain, "") == 504
         with connect(server, files, "me.pem") as known:
             assert known.esmtp_features["auth"].split() == ["EXTERNAL"]
-            assert [answer(known, name) for name in ("you@x.example", "me", "ME@x.example")] == [535] * 3
+            assert [answer(known, name) for name in ("you@x.example", "ME@x.example")] == [535] * 2
             assert answer(known, "me@x.example") == 235
         with connect(server, files, "nameless.pem") as known:
             assert answer(known, "Test server") == 235
