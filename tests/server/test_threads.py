@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from smtpx.errors import ConfigurationError
+from smtpx.protocol.dialect import LMTP
 from smtpx.sasl import Credentials, Secret
 from smtpx.server import threads as threads_module
 from smtpx.server.context import Key, current_session
@@ -492,3 +493,73 @@ def test_nothing_keeps_the_process_from_ending() -> None:
         asyncio.run(main())
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=30)
+
+
+# Verdicts from threads ------------------------------------------------------------------------------------------------
+
+
+class Teller(BlockingSession):
+    """Gives verdicts from its thread, one by one."""
+
+    gate: Gate
+    errors: list[str]
+
+    def rcpt(self, recipient: Mailbox, params: Params) -> Reply | None:
+        self.attempt(recipient, ok())
+        return None
+
+    def data(self, message: BinaryIO) -> Reply | None:
+        self.verdict("b@x.example", ok("kept"))
+        self.gate.wait()
+        self.attempt("b@x.example", ok())
+        self.attempt("nobody@x.example", ok())
+        self.verdict("c@x.example", Reply(550, None, ("no",)))
+        return None
+
+    def attempt(self, recipient: Mailbox | str, reply: Reply) -> None:
+        try:
+            self.verdict(recipient, reply)
+        except (ValueError, RuntimeError) as error:
+            self.errors.append(str(error))
+
+
+LHLO = "LHLO x\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<b@x.example>\r\nRCPT TO:<c@x.example>\r\nDATA\r\n"
+
+
+async def test_verdicts_from_a_thread_leave_at_once() -> None:
+    with gate() as held:
+        kind = type("Told", (Teller,), {"gate": held, "errors": []})
+        async with running(in_threads(kind), dialect=LMTP) as server, await RawClient.open(server) as client:
+            await client.say(LHLO, 5)
+            assert (await client.say("x\r\n.\r\n"))[0].startswith("250")
+            held.opened.set()
+            assert (await client.reply()).code == 550
+        nothing = "there is no message to give a verdict on"
+        assert kind.errors == [  # type: ignore[attr-defined]
+            *(nothing, nothing),
+            "b@x.example has its verdict already",
+            "nobody@x.example is no recipient of this message",
+        ]
+
+
+async def test_a_call_that_was_abandoned_has_no_say_any_more() -> None:
+    with gate() as held:
+        kind = type("Told", (Teller,), {"gate": held, "errors": []})
+        made: list[BlockingSession] = []
+
+        def remember(self: BlockingSession) -> None:
+            made.append(self)
+
+        kind.__init__ = remember  # type: ignore[misc]
+        sessions = in_threads(kind)
+        deadlines = Deadlines(final=0.1)
+        async with (
+            running(sessions, dialect=LMTP, deadlines=deadlines) as server,
+            await RawClient.open(server) as client,
+        ):
+            await client.say(LHLO, 5)
+            assert len(await client.say("x\r\n.\r\n", 2)) == 2
+            with pytest.raises(RuntimeError, match="there is no message"):
+                await asyncio.to_thread(made[0].verdict, "c@x.example", ok())
+            held.opened.set()
+        assert "there is no message to give a verdict on" in kind.errors  # type: ignore[attr-defined]
