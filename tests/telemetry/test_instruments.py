@@ -13,8 +13,8 @@ from smtpx.telemetry.instruments import CLIENT, SERVER, Instrument, Tools, error
 from tests.telemetry.collected import Collected
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "observing.md").read_text(encoding="utf-8")
-KINDS = {"counter": "counter", "histogram": "histogram", "up_down_counter": "up-down counter"}
-TYPES = {"counter": "Sum", "histogram": "Histogram", "up_down_counter": "Sum"}
+KINDS = {"counter": "counter", "histogram": "histogram", "up_down_counter": "up-down counter", "gauge": "gauge"}
+TYPES = {"counter": "Sum", "histogram": "Histogram", "up_down_counter": "Sum", "gauge": "Gauge"}
 
 
 def row(instrument: Instrument) -> str:
@@ -36,12 +36,14 @@ def test_it_is_registered_so(instrument: Instrument) -> None:
     labels = dict.fromkeys(instrument.attributes, "x")
     if instrument.kind == "histogram":
         tools.record(instrument.name, 1.5, labels)
+    elif instrument.kind == "gauge":
+        tools.set(instrument.name, 1.5)
     else:
         tools.add(instrument.name, 2, labels)
     found = collected.metrics()[instrument.name]
     assert (found.unit, found.description) == (instrument.unit, instrument.description)
     assert type(found.data).__name__ == TYPES[instrument.kind]
-    if instrument.kind != "histogram":
+    if instrument.kind not in ("histogram", "gauge"):
         assert found.data.is_monotonic is (instrument.kind == "counter")
 
 

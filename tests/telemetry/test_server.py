@@ -1,10 +1,13 @@
 """A server's metrics and spans, as the SDK of OpenTelemetry has them."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
+from smtpx.errors import ConfigurationError
+from smtpx.net.tls import server_tls
 from smtpx.protocol.limits import ServerLimits
 from smtpx.server.body import Body
 from smtpx.server.listener import Server
@@ -22,6 +25,7 @@ from tests.server.rig import (
     RCPT,
     RawClient,
     Recorder,
+    certificate,
     eventually,
     fresh_server_tls,
     recorders,
@@ -177,3 +181,23 @@ def test_limits() -> None:
 @pytest.mark.parametrize("given", [{}, {"meter_provider": None}])
 def test_without_providers_it_takes_those_of_the_application(given: dict[str, None]) -> None:
     assert isinstance(Server(Recorder, observer=ServerTelemetry(**given)), Server)
+
+
+async def test_certificates(tmp_path: Path) -> None:
+    both = tmp_path / "both.pem"
+    certificate().private_key_and_cert_chain_pem.write_to_path(str(both))
+    collected, serving = served(tls=server_tls(both), tls_watch_seconds=None)
+    async with serving as server:
+        assert collected.value("smtpx.server.tls.certificate_not_after") == server.certificates.not_after
+        both.write_text("garbage")
+        with pytest.raises(ConfigurationError):
+            server.reload_tls()
+        assert collected.value("smtpx.server.tls.certificate_not_after") == server.certificates.not_after
+    results = {"success": 1, "failure": 1}
+    assert {each["smtpx.result"]: value for each, value in collected.points("smtpx.server.tls.reload")} == results
+
+
+def test_an_end_that_is_not_known() -> None:
+    collected = Collected()
+    ServerTelemetry(collected.meters, collected.tracers).certificates_reloaded("expired", None)
+    assert collected.points("smtpx.server.tls.certificate_not_after") == []

@@ -33,7 +33,7 @@ from smtpx.server.certificates import Certificates
 from smtpx.server.connection import Connection
 from smtpx.server.exposure import Exposure, is_reachable
 from smtpx.server.guard import Guard, Refusal
-from smtpx.server.health import MAX_STUCK, Health
+from smtpx.server.health import MAX_STUCK, Health, problems_of
 from smtpx.server.hooks import own_methods, own_methods_of
 from smtpx.server.limit_report import report_limit
 from smtpx.server.middleware import ChecksExposure
@@ -190,7 +190,8 @@ class Server:
         if not _given(session_tickets, chosen.session_tickets):
             for plan in self._plans:
                 without_tickets(plan.tls)
-        self.certificates = Certificates(plan.tls for plan in self._plans if plan.tls is not None)
+        contexts = (plan.tls for plan in self._plans if plan.tls is not None)
+        self.certificates = Certificates(contexts, self._shell.observer)
         self._tls_watch_seconds = tls_watch_seconds
         self._is_paused = False
         self._guard = Guard(self._shell.protocol.limits, refuse_guessers=chosen.refuse_guessers)
@@ -478,8 +479,13 @@ class Server:
         problems: list[str] = []
         if not self._listening or self._failure is not None:
             problems.append("not listening")
+        if self._is_paused:
+            problems.append("paused")
         if stuck > MAX_STUCK:
             problems.append(f"{stuck} methods of sessions ignore that they were cancelled")
+        if self._guard.load.has_full_memory:
+            problems.append("messages that wait for their sessions fill spool_total_memory_bytes")
+        problems += problems_of(self._session)
         return Health(is_live=True, connections=len(self._connections), stuck=stuck, problems=tuple(problems))
 
     # Ending ----------------------------------------------------------------------------------------------------------

@@ -149,6 +149,17 @@ class ServerObserver:
             value: the limit's value at this moment.
         """
 
+    def certificates_reloaded(self, error: str | None, not_after: float | None) -> None:
+        """Certificates were read from their files: again, or for the first time when the server starts.
+
+        Called in the thread that called `Server.reload_tls`, where somebody did.
+
+        Args:
+            error: why those from before stay in use; at the start, what is wrong with those that are used. None if all
+                is well.
+            not_after: when the first of those in use ends, in seconds since 1970; None if that is not known.
+        """
+
 
 def shielded(observer: ServerObserver | None) -> ServerObserver | None:
     """An observer that never raises: what `observer` raises is logged."""
@@ -177,3 +188,9 @@ class _Shielded(ServerObserver):
             self._observer.limit_hit(address, limit, value)
         except Exception:
             _log.exception("limit_hit of the observer raised")
+
+    def certificates_reloaded(self, error: str | None, not_after: float | None) -> None:
+        try:
+            self._observer.certificates_reloaded(error, not_after)
+        except Exception:
+            _log.exception("certificates_reloaded of the observer raised")

@@ -21,7 +21,7 @@ class Instrument(NamedTuple):
     """A metric: its name, what it is, the unit of its values, what it tells, and the attributes it may have."""
 
     name: str
-    kind: Literal["counter", "histogram", "up_down_counter"]
+    kind: Literal["counter", "histogram", "up_down_counter", "gauge"]
     unit: str
     description: str
     attributes: tuple[str, ...] = ()
@@ -37,6 +37,8 @@ SERVER = (
     ),
     Instrument("smtpx.server.auth", "counter", "{login}", "logins", ("smtpx.mechanism", "smtpx.result")),
     Instrument("smtpx.server.tls", "counter", "{handshake}", "handshakes", ("smtpx.result",)),
+    Instrument("smtpx.server.tls.reload", "counter", "{reload}", "certificates read from files", ("smtpx.result",)),
+    Instrument("smtpx.server.tls.certificate_not_after", "gauge", "s", "Unix time when the first certificate ends"),
     Instrument("smtpx.server.transaction.duration", "histogram", "s", "MAIL to the end", ("smtpx.outcome",)),
     Instrument("smtpx.server.message", "counter", "{message}", "transactions that are over", ("smtpx.outcome",)),
     Instrument("smtpx.server.message.open", "up_down_counter", "{message}", "messages whose content is under way"),
@@ -115,6 +117,10 @@ class Tools:
     def record(self, name: str, value: float, labels: Labels | None = None) -> None:
         """Put into a histogram."""
         self._by_name[name].record(value, labels)
+
+    def set(self, name: str, value: float) -> None:
+        """What a gauge shows."""
+        self._by_name[name].set(value)
 
     def span(self, name: str, kind: "SpanKind", seconds: float, attributes: Labels, error: str | None = None) -> None:
         """A span that is over already, under the one that is current."""

@@ -42,6 +42,13 @@ class ServerTelemetry(ServerObserver):
         """Count it."""
         self._tools.add("smtpx.server.limit", 1, {"smtpx.limit": limit})
 
+    def certificates_reloaded(self, error: str | None, not_after: float | None) -> None:
+        """Count it, and keep when they end."""
+        result = "success" if error is None else "failure"
+        self._tools.add("smtpx.server.tls.reload", 1, {"smtpx.result": result})
+        if not_after is not None:
+            self._tools.set("smtpx.server.tls.certificate_not_after", not_after)
+
 
 class _Connection(ServerConnectionObserver):
     def __init__(self, peer: Peer, tools: Tools) -> None:
