@@ -284,6 +284,12 @@ def test_the_socket_is_taken(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     assert (outcome.status, outcome.err) == (73, f"smtpx: can't listen on {path}: Address already in use\n")
 
 
+def test_the_path_of_a_socket_is_too_long(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / ("x" * 200)
+    outcome = run(capfd, "serve", "--discard", "--unix", path)
+    assert (outcome.status, outcome.err) == (73, f"smtpx: can't listen on {path}: AF_UNIX path too long\n")
+
+
 @pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
 def test_an_address_of_somebody_else(capfd: pytest.CaptureFixture[str], host: str) -> None:
     outcome = run(capfd, "serve", "--discard", "--port", "0", "--host", host)
