@@ -340,6 +340,8 @@ def test_the_maildir_can_not_be_written_to(tmp_path: Path, capfd: pytest.Capture
         (("--auth-user", "me:"), "Invalid value for '--auth-user': give USER:PASSWORD"),
         (("--unix", "/nonexistent", "--host", "127.0.0.1"), "--unix and --host exclude each other"),
         (("--unix", "/nonexistent", "--port", "2525"), "--unix and --port exclude each other"),
+        (("--timeout", "nan"), "Invalid value for '--timeout': nan is not a number of seconds"),
+        (("--timeout", "inf"), "Invalid value for '--timeout': inf is not a number of seconds"),
         (("--hostname", "a b"), "Invalid value for '--hostname': not a host name: 'a b'"),
         (("--hostname", "bü..x"), "Invalid value for '--hostname': not a domain name: b\\xfc..x"),
     ],

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import logging
+import math
 import re
 import ssl
 import tempfile
@@ -74,6 +75,12 @@ def _user(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dic
     return users
 
 
+def _seconds(_: click.Context, __: click.Parameter, value: float) -> float:
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a number of seconds")
+    return value
+
+
 def _hostname(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     try:
         name = value and ascii_domain(value)
@@ -141,6 +148,7 @@ _positive = click.IntRange(min=1)
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=300.0,
+    callback=_seconds,
     metavar="SECONDS",
     help="Longest wait for a command.",
 )
