@@ -613,6 +613,17 @@ def test_trace_writes_the_dialogue_without_secrets_and_content(tmp_path: Path) -
     assert "AHV" not in outcome.err
 
 
+def test_h056_a_trace_beside_a_log_as_json_is_json_too(tmp_path: Path) -> None:
+    with serving(tmp_path, "--trace", "--discard", "--log-format", "json") as server:
+        with Client(server.port) as client:
+            client.say("EHLO \x1b[2Jx")
+            client.say('NOOP "')
+        outcome = server.stop()
+    traced = [each for each in map(json.loads, outcome.err.splitlines()) if each["logger"] == "smtpx.trace"]
+    assert [each["message"] for each in traced if each["message"][0] == "C"] == ["C: EHLO \\x1b[2Jx", 'C: NOOP "']
+    assert len({each["connection"] for each in traced}) == 1
+
+
 def test_the_transaction_joins_reply_log_and_file(tmp_path: Path) -> None:
     with serving(tmp_path, "--log-format", "json") as server:
         reply = deliver(server)

@@ -258,7 +258,7 @@ def _server(options: dict[str, Any]) -> Server:
             require_auth=options["require_auth"] or None,
             allow_insecure_auth=options["allow_insecure_auth"],
             bare_newline=options["bare_newline"],
-            trace=_trace if options["trace"] else None,
+            trace=_TRACES[options["log_format"]] if options["trace"] else None,
         )
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
@@ -278,6 +278,15 @@ def _limits(options: dict[str, Any]) -> ServerLimits:
 
 def _trace(connection: str, direction: str, line: str) -> None:
     note(f"[{connection}] {direction}: {escape(line, max_chars=_MAX_TRACED)}")
+
+
+def _trace_as_json(connection: str, direction: str, line: str) -> None:
+    """An object a line, as the log beside it."""
+    text = f"{direction}: {escape(line, max_chars=_MAX_TRACED)}"
+    logging.getLogger("smtpx.trace").info("%s", text, extra={"connection": connection})
+
+
+_TRACES = {"text": _trace, "json": _trace_as_json}
 
 
 def _session(options: dict[str, Any]) -> Callable[[], Session]:
