@@ -284,6 +284,12 @@ def test_the_socket_is_taken(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     assert (outcome.status, outcome.err) == (73, f"smtpx: can't listen on {path}: Address already in use\n")
 
 
+def test_the_path_of_a_socket_is_too_long(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / ("x" * 200)
+    outcome = run(capfd, "serve", "--discard", "--unix", path)
+    assert (outcome.status, outcome.err) == (73, f"smtpx: can't listen on {path}: AF_UNIX path too long\n")
+
+
 @pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
 def test_an_address_of_somebody_else(capfd: pytest.CaptureFixture[str], host: str) -> None:
     outcome = run(capfd, "serve", "--discard", "--port", "0", "--host", host)
@@ -314,7 +320,7 @@ def test_the_maildir_can_not_be_written_to(tmp_path: Path, capfd: pytest.Capture
         (("--tls-key", __file__), "--tls-key needs --tls-cert"),
         (("--implicit-tls",), "--implicit-tls needs --tls-cert or --tls-self-signed"),
         (("--require-tls",), "--require-tls needs --tls-cert or --tls-self-signed"),
-        (("--require-auth",), "--require-auth needs --auth-user"),
+        (("--require-auth",), "--require-auth needs --auth-user, --auth-token or --client-ca"),
         (
             ("--profile", "submission", "--tls-self-signed"),
             "--profile submission needs --auth-user, and --tls-cert or --tls-self-signed",
@@ -327,13 +333,13 @@ def test_the_maildir_can_not_be_written_to(tmp_path: Path, capfd: pytest.Capture
             ("--profile", "mx", "--auth-user", "a:b", "--tls-self-signed"),
             "--profile mx never offers a login: leave out --auth-user",
         ),
-        (("--auth-user", "me:x"), "--auth-user without TLS needs --allow-insecure-auth"),
-        (("--allow-insecure-auth",), "--allow-insecure-auth needs --auth-user"),
         (("--auth-user", "me"), "Invalid value for '--auth-user': give USER:PASSWORD"),
         (("--auth-user", ":x"), "Invalid value for '--auth-user': give USER:PASSWORD"),
         (("--auth-user", "me:"), "Invalid value for '--auth-user': give USER:PASSWORD"),
         (("--unix", "/nonexistent", "--host", "127.0.0.1"), "--unix and --host exclude each other"),
         (("--unix", "/nonexistent", "--port", "2525"), "--unix and --port exclude each other"),
+        (("--timeout", "nan"), "Invalid value for '--timeout': nan is not a number of seconds"),
+        (("--timeout", "inf"), "Invalid value for '--timeout': inf is not a number of seconds"),
         (("--hostname", "a b"), "Invalid value for '--hostname': not a host name: 'a b'"),
         (("--hostname", "bü..x"), "Invalid value for '--hostname': not a domain name: b\\xfc..x"),
     ],
@@ -605,6 +611,17 @@ def test_trace_writes_the_dialogue_without_secrets_and_content(tmp_path: Path) -
     assert "AHV" not in outcome.err
 
 
+def test_h056_a_trace_beside_a_log_as_json_is_json_too(tmp_path: Path) -> None:
+    with serving(tmp_path, "--trace", "--discard", "--log-format", "json") as server:
+        with Client(server.port) as client:
+            client.say("EHLO \x1b[2Jx")
+            client.say('NOOP "')
+        outcome = server.stop()
+    traced = [each for each in map(json.loads, outcome.err.splitlines()) if each["logger"] == "smtpx.trace"]
+    assert [each["message"] for each in traced if each["message"][0] == "C"] == ["C: EHLO \\x1b[2Jx", 'C: NOOP "']
+    assert len({each["connection"] for each in traced}) == 1
+
+
 def test_the_transaction_joins_reply_log_and_file(tmp_path: Path) -> None:
     with serving(tmp_path, "--log-format", "json") as server:
         reply = deliver(server)
@@ -694,3 +711,23 @@ def wait_until(is_true: Callable[[], bool]) -> None:
             return
         time.sleep(0.01)
     raise TimeoutError
+
+
+# A login that TLS would be needed for --------------------------------------------------------------------------------
+
+
+def test_users_without_tls_are_served_and_the_log_says_why_nobody_can_log_in(tmp_path: Path) -> None:
+    """RFC 4954 4: AUTH is not offered, and refused; --require-auth holds all the same."""
+    with serving(tmp_path, "--auth-user", "me:secret", "--require-auth", "--discard") as server:
+        with Client(server.port) as client:
+            assert "AUTH" not in client.say("EHLO x")
+            assert client.say("AUTH PLAIN AG1lAHNlY3JldA==").startswith("538 5.7.11")
+            assert client.say("MAIL FROM:<a@x.example>").startswith("530 5.7.0")
+        outcome = server.stop()
+    assert "--auth-user without TLS: nobody can log in" in outcome.err
+    assert "secret" not in outcome.err
+
+
+def test_a_login_in_clear_for_nobody_is_no_mistake(tmp_path: Path) -> None:
+    with serving(tmp_path, "--allow-insecure-auth", "--discard") as server, Client(server.port) as client:
+        assert "AUTH" not in client.say("EHLO x")

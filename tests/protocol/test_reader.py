@@ -31,6 +31,16 @@ def test_lines_that_cannot_be_read(line: bytes, code: str) -> None:
 
 
 @pytest.mark.parametrize(("line", "code"), [
+    (b"AUTH PLAIN \xff\xfe\r\n", "501 5.5.2"),
+    (b"auth plain \xff x\r\n", "501 5.5.2"),
+    (b"AUTH \xff\r\n", "501 5.5.4"),
+])  # fmt: skip
+def test_h075_octets_instead_of_base64(line: bytes, code: str) -> None:
+    settings = make_settings(mechanisms=MECHANISMS, allow_insecure_auth=True)
+    assert survives(EHLO, line, settings=settings).codes[1:] == [code]
+
+
+@pytest.mark.parametrize(("line", "code"), [
     (b"NOOP\n", "500 5.5.2"),
     (b"NO\rOP\r\n", "500 5.5.2"),
     (b"x" * 65_536, "500 5.5.2"),

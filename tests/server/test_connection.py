@@ -738,6 +738,18 @@ async def test_drain_in_a_handshake(implicit: bool) -> None:
         await draining
 
 
+async def test_drain_does_not_wait_for_a_handshake_for_ever() -> None:
+    """It has the time of an envelope; then nothing is said in clear to who waits for TLS."""
+    options: dict[str, Any] = {"tls": fresh_server_tls(), "deadlines": Deadlines(drain_envelope=0.1)}
+    async with running(Recorder, **options) as server, await RawClient.open(server) as client:
+        await client.say(EHLO + "STARTTLS\r\n", 2)
+        await client.send(b"\x16\x03\x01")
+        draining = asyncio.create_task(server.drain(60))
+        await client.closed()
+        client.sock.close()
+        await draining
+
+
 async def test_drain_gives_up_at_its_deadline() -> None:
     kind, made = recorders()
     async with running(kind) as server, await RawClient.open(server) as client:

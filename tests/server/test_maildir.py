@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -670,3 +671,22 @@ async def test_section_4_too_much_under_way_on_the_disk_is_452_at_mail(
         assert maildir.spooled_disk_bytes == 0
         assert await second.say(MAIL) == ["250 2.1.0"]
     assert "spool_total_disk_bytes (100000)" in caplog.text
+
+
+def test_what_a_dead_process_left_is_swept(tmp_path: Path) -> None:
+    """Not what is new, nor a directory, nor what a link points to."""
+    Maildir(tmp_path)
+    long_ago = time.time() - 37 * 3600
+    for name in ("old", "new"):
+        (tmp_path / "tmp" / name).write_bytes(b"x")
+    (tmp_path / "tmp" / "directory").mkdir()
+    (tmp_path / "elsewhere").write_bytes(b"x")
+    (tmp_path / "tmp" / "link").symlink_to(tmp_path / "elsewhere")
+    for path in (tmp_path / "tmp" / "old", tmp_path / "tmp" / "directory", tmp_path / "elsewhere"):
+        os.utime(path, (long_ago, long_ago))
+    (tmp_path / "new" / "stored").write_bytes(b"x")
+    os.utime(tmp_path / "new" / "stored", (long_ago, long_ago))
+    Maildir(tmp_path)
+    assert sorted(each.name for each in (tmp_path / "tmp").iterdir()) == ["directory", "link", "new"]
+    assert (tmp_path / "new" / "stored").exists()
+    assert (tmp_path / "elsewhere").exists()

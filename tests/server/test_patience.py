@@ -11,15 +11,12 @@ from smtpx.server.settings import Deadlines
 
 
 class Handle:
-    """A timer of the clock below."""
+    """A timer of the clock below. It does not know its time, as those of uvloop that are due at once don't."""
 
     def __init__(self, at: float, call: Callable[[], None]) -> None:
         self.at = at
         self.call = call
         self.cancelled = False
-
-    def when(self) -> float:
-        return self.at
 
     def cancel(self) -> None:
         self.cancelled = True
@@ -45,7 +42,7 @@ class Clock:
     def advance(self, seconds: float) -> None:
         end = self.now + seconds
         while due := [each for each in self.handles if not each.cancelled and each.at <= end]:
-            first = min(due, key=Handle.when)
+            first = min(due, key=lambda each: each.at)
             self.handles.remove(first)
             self.now = max(self.now, first.at)
             first.call()

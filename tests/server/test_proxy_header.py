@@ -78,6 +78,7 @@ BAD = [
     b"PROXY TCP6 fe80::1%a\rb ::1 1 25\r\n",
     b"PROXY TCP5 192.0.2.1 192.0.2.2 1 25\r\n",
     b"PROXY TCP4 192.0.2.1 192.0.2.2 1\r\n",
+    b"PROXY UNKNOWNS\r\n",
     SIGNATURE + struct.pack("!BBH", 0x11, 0x11, 0),
     SIGNATURE + struct.pack("!BBH", 0x22, 0x11, 0),
     SIGNATURE + struct.pack("!BBH", 0x21, 0x11, 4097),

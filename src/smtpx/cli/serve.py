@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import logging
+import math
 import re
 import ssl
 import tempfile
@@ -74,8 +75,18 @@ def _relay(options: dict[str, Any]) -> AuthorizedRelay | None:
     return AuthorizedRelay(local, trusted_networks=trusted) if local or trusted else None
 
 
+class _Seconds(click.FloatRange):
+    """A time that ends."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{seconds} is not a number of seconds", param, ctx)
+        return seconds
+
+
 _positive = click.IntRange(min=1)
-_seconds = click.FloatRange(min=0, min_open=True)
+_seconds = _Seconds(min=0, min_open=True)
 _file = click.Path(exists=True, dir_okay=False)
 _where, _mail, _tls_option, _login, _limit, _output = map(
     section, ("Where and how to listen", "Mail", "TLS", "Login", "Limits", "Output")
@@ -201,9 +212,7 @@ def _check_login(options: dict[str, Any], accounts: Accounts | None, *, has_tls:
         leave_out = " and ".join(name for name, value in given.items() if value)
         raise click.UsageError(f"--profile mx never offers a login: leave out {leave_out}")
     if secrets and not has_tls and not options["allow_insecure_auth"]:
-        raise click.UsageError(f"{secrets} without TLS needs --allow-insecure-auth")
-    if options["allow_insecure_auth"] and not secrets:
-        raise click.UsageError("--allow-insecure-auth needs --auth-user or --auth-token")
+        _log.warning("%s without TLS: nobody can log in; see --tls-cert and --allow-insecure-auth", secrets)
 
 
 def _listeners(options: dict[str, Any]) -> list[Listener]:
@@ -235,7 +244,7 @@ def _server(options: dict[str, Any], accounts: Accounts | None) -> Server:
             allow_insecure_auth=options["allow_insecure_auth"],
             bare_newline=options["bare_newline"],
             mechanisms=accounts.mechanisms if accounts is not None else (),
-            trace=_trace if options["trace"] else None,
+            trace=_TRACES[options["log_format"]] if options["trace"] else None,
         )
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
@@ -255,6 +264,15 @@ def _limits(options: dict[str, Any]) -> ServerLimits:
 
 def _trace(connection: str, direction: str, line: str) -> None:
     note(f"[{connection}] {direction}: {escape(line, max_chars=_MAX_TRACED)}")
+
+
+def _trace_as_json(connection: str, direction: str, line: str) -> None:
+    """An object a line, as the log beside it."""
+    text = f"{direction}: {escape(line, max_chars=_MAX_TRACED)}"
+    logging.getLogger("smtpx.trace").info("%s", text, extra={"connection": connection})
+
+
+_TRACES = {"text": _trace, "json": _trace_as_json}
 
 
 def _session(options: dict[str, Any], accounts: Accounts | None) -> Callable[[], Session]:

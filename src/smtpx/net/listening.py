@@ -141,5 +141,6 @@ def _bind(family: int, address: tuple[object, ...] | str) -> socket.socket:
     except OSError as error:
         if sock is not None:
             sock.close()
-        raise OSError(error.errno, f"can't listen on {endpoint_text(address)}: {error.strerror}") from error
+        why = error.strerror or error  # a path that is too long has no strerror
+        raise OSError(error.errno, f"can't listen on {endpoint_text(address)}: {why}") from error
     return sock

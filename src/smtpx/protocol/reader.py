@@ -78,6 +78,8 @@ class CommandReader:
     def _not_utf8(self, raw: bytes) -> Reply:
         command = parse_command(raw.decode("ascii", "replace"))
         verb = command.verb if command is not None else ""
+        if verb == "AUTH" and self._machine.settings.mechanisms and len(raw.split()) > 2:
+            return replies.NOT_BASE64  # whatever else may stand behind the mechanism
         known = verb in commands.VERBS or verb in self._machine.settings.extensions.verbs
         return replies.NOT_UTF8 if known else replies.BAD_LINE
 

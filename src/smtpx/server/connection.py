@@ -294,9 +294,10 @@ class Connection(Wire):
 
     def _is_drained(self) -> bool:
         core = self._core
-        if self._drain_until is None or core.in_message or core.awaits_handshake:
+        if self._drain_until is None or core.in_message:
             return False
-        return not core.in_transaction or self._loop.time() >= self._drain_until
+        is_idle = not core.in_transaction and not core.awaits_handshake
+        return is_idle or self._loop.time() >= self._drain_until
 
     def flush(self) -> None:
         """Send what the protocol has to say."""

@@ -5,6 +5,7 @@ goes wrong before leaves nothing in `new`.
 """
 
 import asyncio
+import contextlib
 import errno
 import itertools
 import logging
@@ -33,6 +34,7 @@ _log = logging.getLogger("smtpx.server.maildir")
 _SPOOL_MEMORY = 256 * 1024  # a smaller message is written in one go, in one visit to a thread
 _SPOOL_TOTAL_MEMORY = 64 * 1024 * 1024
 _SPOOL_TOTAL_DISK = 1024 * 1024 * 1024
+_MAX_AGE_SECONDS = 36 * 3600
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMLINK})
 _STORE_FAILED = make(451, "4.3.0", "can't store messages just now")
 
@@ -117,6 +119,16 @@ class Maildir:
             raise PermissionError(errno.EACCES, "can't write to the Maildir", str(self.path))
         self._host = socket.gethostname().replace("/", "\\057").replace(":", "\\072")
         self._count = itertools.count(1)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what a process that died left in `tmp`: maildir(5) has files there live for 36 hours at most."""
+        oldest = time.time() - _MAX_AGE_SECONDS
+        for entry in os.scandir(self.tmp):
+            with contextlib.suppress(OSError):
+                if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < oldest:
+                    os.unlink(entry.path)
+                    _log.info("removed %s, which was never complete", entry.path)
 
     def has_room(self) -> bool:
         """Whether there is room enough to take another message."""

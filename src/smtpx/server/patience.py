@@ -31,12 +31,13 @@ class Alarm:
     `due` is what it is set for, or None. Once it has gone off it is not set any more.
     """
 
-    __slots__ = ("_at", "_loop", "_on_expiry", "_timer", "due")
+    __slots__ = ("_at", "_loop", "_on_expiry", "_rings_at", "_timer", "due")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_expiry: Callable[[Due], None]) -> None:
         self._loop = loop
         self._on_expiry = on_expiry
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._rings_at = 0.0  # the timer's time: a handle of uvloop that is due at once does not know it
         self._at = 0.0
         self.due: Due | None = None
 
@@ -45,10 +46,10 @@ class Alarm:
         self.due = due
         self._at = self._loop.time() + max(seconds, 0.0)
         timer = self._timer
-        if timer is None or timer.when() > self._at:
+        if timer is None or self._rings_at > self._at:
             if timer is not None:
                 timer.cancel()
-            self._timer = self._loop.call_at(self._at, self._tick)
+            self._start()
 
     def clear(self) -> None:
         """Don't go off."""
@@ -57,13 +58,17 @@ class Alarm:
             self._timer.cancel()
             self._timer = None
 
+    def _start(self) -> None:
+        self._rings_at = self._at
+        self._timer = self._loop.call_at(self._at, self._tick)
+
     def _tick(self) -> None:
         self._timer = None
         due = self.due
         if due is None:
             return
         if self._loop.time() < self._at:
-            self._timer = self._loop.call_at(self._at, self._tick)
+            self._start()
         else:
             self.due = None
             self._on_expiry(due)

@@ -88,7 +88,7 @@ def _version_1(octets: bytes) -> tuple[ProxyHeader, bytes] | None:
     if not 0 <= end < _MAX_V1_BYTES or octets[end - 1 : end] != b"\r":
         raise ProxyError("a version 1 header is one line of at most 107 octets that ends in CRLF")
     line, rest = octets[: end - 1], octets[end + 1 :]
-    if line.startswith(b"PROXY UNKNOWN"):
+    if line == b"PROXY UNKNOWN" or line.startswith(b"PROXY UNKNOWN "):
         return ProxyHeader(None), rest
     words = line.decode("ascii", "replace").split(" ")
     if len(words) != 6 or words[1] not in ("TCP4", "TCP6"):
