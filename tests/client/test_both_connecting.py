@@ -228,15 +228,34 @@ def test_opportunistic_takes_any_certificate_and_says_so(colour: Colour, certifi
         assert not connection.tls.verified
 
 
-@pytest.mark.parametrize("broken", ["S: 220 go\nS: \x16garbage garbage garbage", "EOF"])
-def test_h041_opportunistic_goes_on_in_clear_over_a_new_connection(colour: Colour, broken: str) -> None:
-    first = "S: 220 x\nC: EHLO me\nS: 250-x\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nEOF"
-    with ScriptedServer(first, LOCK + QUIT, tolerant=True) as server:
+@pytest.mark.parametrize("broken", [b"garbage garbage garbage", b"250-x\r\n250 AUTH PLAIN\r\n", b""])
+def test_h041_opportunistic_goes_on_in_clear_over_a_new_connection(colour: Colour, broken: bytes) -> None:
+    turns = iter((True, False) * 2)
+
+    def act(sock: socket.socket) -> None:
+        breaks = next(turns)
+        sock.sendall(b"220 x\r\n")
+        with sock.makefile("rb", buffering=0) as file:
+            for line in file:
+                heard.append(line.split()[0])
+                if line == b"STARTTLS\r\n":
+                    sock.sendall(b"220 go\r\n")
+                    file.read(1)  # of the ClientHello: nothing of what follows was injected
+                    sock.sendall(broken)
+                    break
+                hello = b"250-x\r\n250 STARTTLS\r\n" if breaks else b"250 x\r\n"
+                sock.sendall(hello if line.startswith(b"EHLO") else b"221 bye\r\n")
+        sock.shutdown(socket.SHUT_RDWR)
+
+    heard: list[bytes] = []
+    with ScriptedServer(act=act, tolerant=True) as server:
         with colour.open(url(server)) as connection:
             assert connection.tls is None
         assert server.connections == 2
-    with ScriptedServer(first, LOCK + QUIT, tolerant=True) as server, pytest.raises(TLSError):
-        colour.open(url(server, "submission"))
+        with pytest.raises(TLSError):
+            colour.open(url(server, "submission"))
+        assert server.connections == 3
+    assert heard == [b"EHLO", b"STARTTLS", b"EHLO", b"QUIT", b"EHLO", b"STARTTLS"]
 
 
 def test_h036_injected_reply_closes_before_any_tls_octet(colour: Colour) -> None:

@@ -282,6 +282,61 @@ def test_h050_hostile_values_are_refused_before_writing(options: Any) -> None:
     assert caught.value.stage == "mail"
 
 
+ARGUMENTS: dict[str, Any] = {
+    "MAIL": lambda do, bad: do.mail(f"a{bad}@b.example"),
+    "MAIL, the domain": lambda do, bad: do.mail(f"a@b{bad}.example"),
+    "MAIL, a quoted local part": lambda do, bad: do.mail(f'"a{bad}b"@b.example'),
+    "MAIL, a quoted pair": lambda do, bad: do.mail(f'"a\\{bad}"@b.example'),
+    "MAIL, a mailbox made by hand": lambda do, bad: do.mail(Mailbox(f"a{bad}", "b.example")),
+    "MAIL, its domain": lambda do, bad: do.mail(Mailbox("a", f"b{bad}.example")),
+    "RCPT": lambda do, bad: do.rcpt(f"a@b.example{bad}"),
+    "RCPT, a quoted local part": lambda do, bad: do.rcpt(f'"a{bad}RCPT TO:<x@evil.example>"@b.example'),
+    "VRFY": lambda do, bad: do.verify(f"a{bad}b"),
+    "SIZE": lambda do, bad: do.mail(FROM, size=f"1{bad}RSET"),
+    "BODY": lambda do, bad: do.mail(FROM, body=f"8BITMIME{bad}"),
+    "RET": lambda do, bad: do.mail(FROM, {"ret": f"FULL{bad}"}),
+    "ENVID": lambda do, bad: do.mail(FROM, {"envid": f"a{bad}b"}),
+    "AUTH=": lambda do, bad: do.mail(FROM, {"submitted_by": f"a{bad}@b.example"}),
+    "NOTIFY": lambda do, bad: do.rcpt(TO, {"notify": f"NEVER{bad}"}),
+    "ORCPT": lambda do, bad: do.rcpt(TO, {"orcpt": f"a{bad}@b.example"}),
+    "a verb's argument": lambda do, bad: do.command("XCLIENT", f"ADDR=192.0.2.1{bad}RSET"),
+    "a verb": lambda do, bad: do.command(f"XCLIENT{bad}", None),
+}
+NEVER = ["\r\n", "\r", "\n", "\0", "\t", "\x0b", "\x0c", "\x1b", "\x7f", "\u0085", "\u2028", "\u2029", "\ud800"]
+INJECTIONS = [
+    ("MAIL", "@x.example> AUTH=<a"),
+    ("RCPT", ">\r\nRCPT TO:<evil@c.example"),
+    ("SIZE", "\r\nRSET"),
+    *((name, char) for name in ("MAIL", "RCPT", "MAIL, a mailbox made by hand", "MAIL, its domain") for char in "<>"),
+    *((name, " ") for name in ("MAIL", "MAIL, the domain", "RCPT", "MAIL, its domain", "BODY", "RET", "NOTIFY")),
+]
+
+
+@pytest.mark.parametrize(("name", "bad"), [*((name, bad) for name in ARGUMENTS for bad in NEVER), *INJECTIONS])
+def test_h050_h051_h052_no_argument_carries_a_control_or_ends_early(name: str, bad: str) -> None:
+    talk = Talk("SIZE,8BITMIME,SMTPUTF8,DSN,XCLIENT,AUTH PLAIN")
+    if name in ("RCPT", "NOTIFY", "ORCPT", "RCPT, a quoted local part"):
+        talk.play(talk.conversation.mail(FROM), f"C: MAIL FROM:<{FROM}>\nS: 250 m")
+    with pytest.raises(LocalProtocolError) as caught:
+        talk.play(ARGUMENTS[name](talk.conversation, bad), "")
+    assert isinstance(caught.value, ValueError)
+    assert str(caught.value).isprintable()
+    assert talk.play(talk.conversation.noop(), "C: NOOP\nS: 250 n").code == 250
+
+
+@pytest.mark.parametrize("bad", [*NEVER, " ", "<", ">", "\r\nMAIL FROM:<>"])
+def test_h050_no_hello_name_carries_a_control_or_ends_early(bad: str) -> None:
+    settings = settings_for("smtp+plain://mail.example.org", hello_name=f"me{bad}")
+    with pytest.raises(LocalProtocolError):
+        Dialogue("").run(Conversation(settings, ("192.0.2.9", 4711), FAR, None).start())
+
+
+def test_h050_quotes_stay_where_they_make_it_legal() -> None:
+    talk = Talk()
+    address = '"a <b> c"@x.example'
+    talk.play(talk.conversation.mail(address), f"C: MAIL FROM:<{address}>\nS: 250 m")
+
+
 def test_starttls_by_hand() -> None:
     talk = Talk("STARTTLS")
     tls = talk.play(talk.conversation.start_tls(), "C: STARTTLS\nS: 220 go\nTLS\nC: EHLO me\nS: 250 x")

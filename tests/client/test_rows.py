@@ -2,6 +2,9 @@
 
 import asyncio
 import base64
+import io
+import re
+import socket
 import threading
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -19,6 +22,7 @@ from smtpx.errors import (
     TransportError,
     UnsupportedError,
 )
+from smtpx.extensions import STANDARD
 from smtpx.extensions.dsn import OriginalRecipient
 from smtpx.sasl import OAUTHBEARER, PLAIN, SCRAM_SHA_256, XOAUTH2, BearerToken, Credentials, Password, ScramRecord
 from smtpx.sasl.login import LOGIN
@@ -445,3 +449,198 @@ def test_d45_d21_no_secret_in_any_trace_and_long_tokens_work(colour: Colour, mec
         assert secret[:12] not in text
         for shift in range(3):
             assert base64.b64encode(secret[shift:][:9].encode()).decode() not in text
+
+
+# Fake ends of data, going out (H018) ----------------------------------------------------------------------------------
+
+FAKE_ENDS = {
+    "H001": (b"\n.\n", b"\r\n.\r\n"),
+    "H002": (b"\r.\r", b" . "),
+    "H003": (b"\r.\n", b" .\r\n"),
+    "H004": (b"\n.\r", b"\r\n. "),
+    "H005": (b"\n.\r\n", b"\r\n.\r\n"),
+    "H006": (b"\r\n.\n", b"\r\n.\r\n"),
+    "H007": (b"\r.\r\n", b" .\r\n"),
+    "H008": (b"\r\n.\r", b"\r\n. "),
+    "H010a": (b"\r\n.\r\r\n", b"\r\n. \r\n"),
+    "H010b": (b"\r\r\n.\r\r\n", b" \r\n. \r\n"),
+    "H010c": (b"\r\r\n.\r\n", b" \r\n.\r\n"),
+    "a Unix text file": (b"\n", b"\r\n"),
+}
+HEAD, TAIL = b"Subject: t\r\n\r\none", b"MAIL FROM:<x@evil.example>\r\n"
+NO_CHUNKS = [each for each in STANDARD if each.keyword not in ("CHUNKING", "BINARYMIME")]
+
+
+def cut_within(x: bytes) -> Iterator[bytes]:
+    """Octet by octet where it matters."""
+    yield HEAD
+    for octet in x:
+        yield bytes([octet])
+    yield TAIL
+
+
+def streamed(x: bytes) -> Iterator[bytes]:
+    """More than is looked at before MAIL."""
+    yield b"Subject: t\r\n\r\n" + b"long line\r\n" * 30_000 + b"one"
+    yield x[:1]
+    yield x[1:] + TAIL
+
+
+@pytest.mark.parametrize("lmtp", [False, True], ids=["smtp", "lmtp"])
+@pytest.mark.parametrize("chunking", [False, True], ids=["data", "bdat"])
+@pytest.mark.parametrize(("x", "repaired"), FAKE_ENDS.values(), ids=list(FAKE_ENDS))
+def test_h018_fake_ends_stay_here_or_are_repaired(
+    colour: Colour, x: bytes, repaired: bytes, chunking: bool, lmtp: bool
+) -> None:
+    said: list[bytes] = []
+
+    def trace(side: str, octets: bytes) -> None:
+        said.append(octets if side == "C" else b"")
+
+    kinds: list[Any] = [lambda: HEAD + x + TAIL, lambda: io.BytesIO(HEAD + x + TAIL), lambda: cut_within(x)]
+    options: dict[str, Any] = {
+        "dialect": smtpx.LMTP if lmtp else smtpx.SMTP,
+        "extensions": STANDARD if chunking else NO_CHUNKS,
+    }
+    kind = LMTPJudge if lmtp else Judge
+    with (
+        smtpx.ServerThread(kind, port=0, **options) as server,
+        colour.client(server.url, trace=trace, limits=smtpx.Limits(max_connections=1)) as client,
+    ):
+        for make in kinds:
+            with pytest.raises(LocalProtocolError, match="normalize_newlines") as caught:
+                client.send(make(), sender=FROM, recipients=[TO])
+            assert isinstance(caught.value, ValueError)
+        assert b"MAIL" not in b"".join(said)
+        with pytest.raises(LocalProtocolError, match="normalize_newlines"):
+            client.send(streamed(x), sender=FROM, recipients=[TO])
+        assert SERVED == []
+        del said[:]
+        for make in kinds:
+            client.send(make(), sender=FROM, recipients=[TO], normalize_newlines=True)
+        octets = b"".join(said)
+    assert [content for _, _, content, _ in SERVED] == [HEAD + repaired + TAIL] * 3
+    assert re.search(rb"\r(?!\n)|(?<!\r)\n", octets) is None
+    if not chunking:
+        # Three messages, three lines that begin with a single dot.
+        assert re.findall(rb"^\.(?!\.).*\r\n", octets, re.MULTILINE) == [b".\r\n"] * 3
+
+
+@pytest.mark.parametrize("chunking", [False, True], ids=["data", "bdat"])
+def test_h030_leading_dots_are_doubled_by_data_alone(colour: Colour, chunking: bool) -> None:
+    said: list[bytes] = []
+    content = b"a\r\n.\r\nb\r\n..\r\n.c\r\n"
+    extensions = STANDARD if chunking else NO_CHUNKS
+    options: dict[str, Any] = {"trace": lambda side, octets: said.append(octets) if side == "C" else None}
+    with (
+        smtpx.ServerThread(Judge, port=0, extensions=extensions) as server,
+        colour.client(server.url, **options) as client,
+    ):
+        client.send(content, sender=FROM, recipients=[TO])
+    wire = content if chunking else b"a\r\n..\r\nb\r\n...\r\n..c\r\n.\r\n"
+    assert wire in b"".join(said)
+    assert [served for _, _, served, _ in SERVED] == [content]
+
+
+# Transactions that failed ---------------------------------------------------------------------------------------------
+
+
+class Noting(Judge):
+    """Notes each RSET."""
+
+    async def reset(self) -> None:
+        SERVED.append(("reset", (), b"", ""))
+
+
+@pytest.mark.parametrize("chunking", [False, True], ids=["data", "bdat"])
+@pytest.mark.parametrize("pipelining", [False, True])
+def test_transactions_b10_b11_the_next_one_works(colour: Colour, pipelining: bool, chunking: bool) -> None:
+    with (
+        smtpx.ServerThread(Noting, port=0) as server,
+        colour.open(server.url, pipelining=pipelining, chunking=chunking) as connection,
+    ):
+        for _ in range(2):
+            with pytest.raises(smtpx.PermanentRefusal) as caught:
+                connection.send(BODY, sender=FROM, recipients=["no@y.example", "nobody@y.example"])
+            assert list(caught.value.result.refused) == ["no@y.example", "nobody@y.example"]
+            assert connection.send(BODY, sender=FROM, recipients=[TO]).accepted
+    assert SERVED.count(("reset", (), b"", "")) >= 2
+    assert [to for _, to, _, _ in SERVED if to] == [(TO,)] * 2
+
+
+def test_transactions_b11_data_refused_and_the_next_one_works(colour: Colour) -> None:
+    """The peer's rules are those of a server that answers 503 to MAIL inside a transaction."""
+    in_transaction = False
+    answers = iter([b"451 4.3.0 not now\r\n", b"354 go\r\n"])
+    heard: list[bytes] = []
+
+    def answer(line: bytes) -> bytes:
+        nonlocal in_transaction
+        verb = line.split()[0].split(b":")[0]
+        heard.append(verb)
+        if verb == b"MAIL":
+            was, in_transaction = in_transaction, True
+            return b"503 5.5.1 one at a time\r\n" if was else b"250 m\r\n"
+        if verb in (b"RSET", b"."):
+            in_transaction = False
+        return {b"DATA": lambda: next(answers), b"QUIT": lambda: b"221 bye\r\n"}.get(verb, lambda: b"250 ok\r\n")()
+
+    def act(sock: socket.socket) -> None:
+        sock.sendall(b"220 x\r\n")
+        in_body = False
+        with sock.makefile("rb") as file:
+            for line in file:
+                if in_body and line != b".\r\n":
+                    continue
+                reply = answer(line)
+                in_body = reply.startswith(b"354")
+                sock.sendall(reply)
+
+    with ScriptedServer(act=act) as server, colour.open(f"smtp://localhost:{server.port}?hello_name=me") as connection:
+        with pytest.raises(smtpx.TemporaryRefusal) as caught:
+            connection.send(BODY, sender=FROM, recipients=[TO])
+        assert caught.value.stage == "data"
+        assert connection.send(BODY, sender=FROM, recipients=[TO]).accepted
+    assert heard == [b"EHLO", *[b"MAIL", b"RCPT", b"DATA"], b"RSET", *[b"MAIL", b"RCPT", b"DATA"], b".", b"QUIT"]
+
+
+def test_transactions_b16_trying_the_refused_again_sends_to_those_only(colour: Colour) -> None:
+    with smtpx.ServerThread(Judge, port=0) as server, colour.client(server.url) as client:
+        result = client.send(BODY, sender=FROM, recipients=[TO, "no@y.example", "c@y.example"])
+        assert list(result.refused) == ["no@y.example"]
+        with pytest.raises(smtpx.PermanentRefusal):
+            client.send(BODY, sender=FROM, recipients=result.refused)
+    assert [to for _, to, _, _ in SERVED] == [(TO, "c@y.example")]
+
+
+async def test_transactions_t09_two_at_once() -> None:
+    """For real: the second on one connection is an error at once, and the first is not disturbed."""
+    with smtpx.ServerThread(Judge, port=0) as server:
+        async with smtpx.AsyncConnection.open(server.url) as connection:
+            sends = [connection.send(BODY, sender=FROM, recipients=[TO]) for _ in range(2)]
+            first, second = await asyncio.gather(*sends, return_exceptions=True)
+            assert isinstance(first, smtpx.SendResult)
+            assert isinstance(second, LocalProtocolError)
+            assert (await connection.send(BODY, sender=FROM, recipients=[TO])).accepted
+        async with smtpx.AsyncClient(server.url) as client:
+            sends = [client.send(BODY, sender=FROM, recipients=[TO]) for _ in range(2)]
+            assert all(result.accepted for result in await asyncio.gather(*sends))
+
+
+def test_transactions_section_3_everybody_is_in_one_of_the_two(colour: Colour) -> None:
+    to = [TO, "no@y.example", "c@y.example", TO, "nobody@y.example", "no@y.example"]
+    with smtpx.ServerThread(Judge, port=0) as server, colour.client(server.url) as client:
+        result = client.send(BODY, sender=FROM, recipients=to)
+    assert (list(result.accepted), list(result.refused)) == ([TO, "c@y.example"], ["no@y.example", "nobody@y.example"])
+    assert [served for _, served, _, _ in SERVED] == [(TO, "c@y.example")]  # duplicates go once
+
+
+def test_transactions_section_4_1_bdat_and_all_refused_does_not_stop_the_pool(colour: Colour) -> None:
+    """T13: a megabyte for nobody is not written."""
+    said: list[bytes] = []
+    options: dict[str, Any] = {"trace": lambda side, octets: said.append(octets) if side == "C" else None}
+    with smtpx.ServerThread(Judge, port=0) as server, colour.client(server.url, **options) as client:
+        with pytest.raises(smtpx.PermanentRefusal):
+            client.send(b"x" * 998 + b"\r\n" * 1_000_000, sender=FROM, recipients=["no@y.example"])
+        assert len(b"".join(said)) < 65_536
+        assert client.send(BODY, sender=FROM, recipients=[TO]).accepted

@@ -367,6 +367,8 @@ def test_bad_options_of_mail_never_get_out(options: Mapping[str, Any]) -> None:
         {"orcpt": "a\r\nb"},
         {"orcpt": "é\r\nb"},
         {"orcpt": "\ud800"},
+        {"orcpt": "a\u0085@b.example"},
+        {"orcpt": "a\u2028@b.example"},
         {"orcpt": "a" * 494},
         {"orcpt": OriginalRecipient("a=b", "x")},
         {"orcpt": OriginalRecipient("x y", "x")},

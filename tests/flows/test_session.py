@@ -285,6 +285,16 @@ def test_h044_clear_text_mechanisms_need_verified_tls() -> None:
         assert auth(f"C: AUTH PLAIN {PLAIN}\nS: 235 ok", tls=tls, trusted_path=True).identity == "user"
 
 
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"])
+@pytest.mark.parametrize("tls", [None, replace(FACTS, verified=False)], ids=["in clear", "not verified"])
+def test_h044_none_of_these_is_ever_said_without_verified_tls(mechanism: str, tls: Any) -> None:
+    user = BearerToken("u", "t") if "OAUTH" in mechanism else USER
+    for plan in ({}, {"auth_mechanisms": [mechanism]}):
+        error = auth("", offers=mechanism, tls=tls, auth=user, **plan)
+        assert isinstance(error, UnsupportedError)
+        assert error.stage == "auth"
+
+
 def test_no_mechanism_in_common() -> None:
     assert "offers GSSAPI" in str(auth("", offers="GSSAPI"))
     assert "none" in str(auth("", offers=""))

@@ -332,6 +332,7 @@ def test_t14_closed_behind_the_body() -> None:
     error = deliver(text, offers=PIPE, then_clean=False)
     assert isinstance(error, ConnectionLost)
     assert error.stage == "final"
+    assert error.is_temporary
     assert codes(error.result) == ({"a": 250, "c": 250}, {"b": 550})
 
 
@@ -341,6 +342,7 @@ def test_t15_421_in_the_middle() -> None:
     assert isinstance(error, TemporaryRefusal)
     assert error.stage == "rcpt"
     assert error.reply.code == 421
+    assert codes(error.result) == ({}, {"a": 421, "b": 421, "c": 421})  # nobody got it
 
 
 def test_all_refused_and_then_closed_is_a_refusal() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from smtpx.message.flatten import flatten
+from smtpx.message.flatten import envelope_of, flatten
 from smtpx.message.headers import check_value, make_safe, write_party
 
 
@@ -129,3 +129,41 @@ def test_a_word_that_is_no_address_is_not_made_to_look_like_one() -> None:
 def test_beside_what_is_no_address_a_long_name_keeps_its_quotes() -> None:
     octets = out(message(To=f'"{"word " * 30}, evil@z.example" <a@b.example>, nobody'))
     assert [address for _, address in getaddresses([message_from_bytes(octets)["To"]])] == ["a@b.example", "nobody"]
+
+
+# What would never end (H062) ------------------------------------------------------------------------------------------
+
+HOSTILE = {
+    "comments in comments": "(" * 2_000 + "a@b.example",
+    "groups without end": "g: a@b.example; " * 2_000,
+    "a hundred thousand comments": "(" * 100_000,
+    "a hundred thousand comments, closed": "(a) " * 100_000 + "a@b.example",
+    "a million commas": "," * 1_000_000,
+    "a hundred thousand encoded-words": "=?utf-8?q?a?= " * 100_000 + "<a@b.example>",
+    "a hundred thousand quotes": '"' * 100_000,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=list(HOSTILE))
+def test_h062_what_the_library_can_not_read_in_measure_is_refused(text: str) -> None:
+    read = message_from_bytes(f"From: s@x.example\r\nTo: {text}\r\n\r\nx\r\n".encode(), policy=default)
+    with pytest.raises(ValueError, match=r"To|can.t be read"):
+        envelope_of(read)
+    with pytest.raises(ValueError, match=r"To|can.t be written"):
+        out(read)
+
+
+@pytest.mark.parametrize(
+    "text", ["g:" * 100_000, "=?utf-8?q?" + "a" * 1_000_000 + "?= <a@b.example>"], ids=["groups", "one long word"]
+)
+def test_h062_what_is_only_long_is_read(text: str) -> None:
+    read = message_from_bytes(f"From: s@x.example\r\nTo: {text}\r\n\r\nx\r\n".encode(), policy=default)
+    assert envelope_of(read)[0] == "s@x.example"
+
+
+def test_h062_encoded_words_of_any_field_are_counted_and_other_marks_are_not() -> None:
+    read = message_from_bytes(b"Subject: " + b"=?utf-8?q?a?= " * 5_001 + b"\r\n\r\nx\r\n", policy=default)
+    with pytest.raises(ValueError, match="Subject"):
+        out(read)
+    read = message_from_bytes(b"Subject: " + b'(,"' * 20_000 + b"\r\n\r\nx\r\n", policy=default)
+    assert out(read).startswith(b"Subject: ")

@@ -4,6 +4,7 @@ Every entry asserts the number of replies, basic and enhanced code of each, what
 in step behind it (a NOOP is answered once) or over.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import pytest
@@ -30,7 +31,9 @@ from tests.protocol.server_peer import (
     RCPT,
     TLS_FACTS,
     Outcome,
+    Policy,
     ServerPeer,
+    Turn,
     answering,
     ends,
     make_settings,
@@ -657,6 +660,93 @@ def test_h066_null_sender_of_somebody_authenticated() -> None:
     assert outcome.codes == ["250", "235 2.7.0", "250 2.1.0"]
 
 
+QUOTED = [
+    ('"a\r\nRCPT TO:<x@evil.example>"@b.example', ["501 5.1.3", "501 5.5.4"], False),  # two lines, and neither is good
+    ('"a\\\r"@b.example', ["500 5.5.2"], True),
+    ('"a\rb"@b.example', ["500 5.5.2"], True),
+    ('"a\nb"@b.example', ["500 5.5.2"], True),
+    ('"a\\\0"@b.example', ["500 5.5.2"], False),
+    ('"a\tb"@b.example', ["500 5.5.2"], False),
+    ('"a\x7f"@b.example', ["500 5.5.2"], False),
+]
+
+
+@pytest.mark.parametrize(("path", "codes", "closed"), QUOTED)
+def test_h051_controls_in_a_quoted_local_part(path: str, codes: list[str], closed: bool) -> None:
+    outcome = (ends if closed else survives)(EHLO, MAIL, f"RCPT TO:<{path}>\r\n")
+    assert outcome.codes == ["250", "250 2.1.0", *codes]
+    assert outcome.of(RcptAsked) == []
+
+
+SHELL_TEXT = [
+    ("|id@x.example", "250 2.1.0", "250 2.1.5"),
+    ("${run{id}}@x.example", "250 2.1.0", "250 2.1.5"),
+    ("-oQ/tmp@x.example", "250 2.1.0", "250 2.1.5"),
+    ("`id`@x.example", "250 2.1.0", "250 2.1.5"),
+    (";for i in 0;do id;done;", "501 5.1.7", "501 5.1.3"),
+    ("a;id@x.example", "501 5.1.7", "501 5.1.3"),
+    ("$(id)@x.example", "501 5.1.7", "501 5.1.3"),
+    ("a@x.example;id", "501 5.1.7", "501 5.1.3"),
+    ("a@$(id)", "501 5.1.7", "501 5.1.3"),
+    ("a@-x.example", "501 5.1.7", "501 5.1.3"),
+    ("|id", "501 5.1.7", "501 5.1.3"),
+]
+
+
+@pytest.mark.parametrize(("text", "mail", "rcpt"), SHELL_TEXT)
+def test_h060_shell_text_is_refused_or_an_address_as_it_is(text: str, mail: str, rcpt: str) -> None:
+    _mail(f"<{text}>", mail)
+    assert _rcpt(f"<{text}>", rcpt) == ([text] if rcpt[0] == "2" else [])
+
+
+@pytest.mark.parametrize(
+    "path", ["<a(x)@b.example>", "<(x)a@b.example>", "<a@b.example(x)>", "<a@(x)b.example>", "<(>"]
+)
+def test_h062_paths_have_no_comments(path: str) -> None:
+    _rcpt(path, "501 5.1.3")
+    _mail(path, "501 5.1.7")
+
+
+@pytest.mark.parametrize("comment", ["(x)", " (x)"])
+def test_h062_no_comment_stands_behind_a_path(comment: str) -> None:
+    _rcpt(f"<a@b.example>{comment}", "501 5.5.4")
+
+
+@pytest.mark.parametrize(("length", "code"), [(255, "250"), (256, "501 5.5.4")])
+def test_h061_a_domain_of_255_is_good_in_a_hello_only(length: int, code: str) -> None:
+    domain = (LABEL * 5)[: length - 1] + "b"
+    assert len(domain) == length
+    assert survives(f"EHLO {domain}\r\n").codes == [code]
+    if length == 255:
+        _rcpt(f"<a@{domain}>", "501 5.1.3")
+
+
+HEADERS = {
+    "no colon": (b"no colon at all\r\n", "250 2.0.0"),
+    "a field of 1 MB": (b"X: " + b"y" * 1_000_000 + b"\r\n", "250 2.0.0"),
+    "100,000 fields": (b"X: y\r\n" * 100_000, "250 2.0.0"),
+    "NUL": (b"X: \0\r\n", "250 2.0.0"),
+    "0x80 to 0xff": (b"X: " + bytes(range(0x80, 0x100)) + b"\r\n", "250 2.0.0"),
+    "a line of spaces": (b"X: y\r\n  \r\nReceived: z\r\n", "250 2.0.0"),
+    "more than 1 MiB": (b"X: y\r\n" * 180_000, "552 5.3.4"),
+    "more than 1 MiB in one field": (b"X: " + b"y" * 1_048_576 + b"\r\n", "552 5.3.4"),
+}
+
+
+@pytest.mark.parametrize(("header", "code"), [pytest.param(*row, id=f"H069 {name}") for name, row in HEADERS.items()])
+def test_headers_are_counted_and_kept(header: bytes, code: str) -> None:
+    outcome = survives(*OPEN, header + b"\r\nbody\r\n.\r\n", cuts=(None, 65_536))
+    assert behind(outcome, *OPENED) == [code]
+    assert outcome.contents == ([header + b"\r\nbody\r\n"] if code[0] == "2" else [])
+
+
+def test_h069_what_is_behind_the_header_has_no_limit_of_its_own() -> None:
+    content = b"X: y\r\n\r\n" + b"X: y\r\n" * 180_000
+    outcome = survives(*OPEN, content + b".\r\n", cuts=(None,))
+    assert behind(outcome, *OPENED) == ["250 2.0.0"]
+    assert outcome.contents == [content]
+
+
 SYNTAXES: tuple[Literal["normal", "strict", "lenient"], ...] = ("normal", "strict", "lenient")
 SLOPPY = [
     ("mail from:<a@b.example>", "250 2.1.0", "250 2.1.0", "250 2.1.0"),
@@ -866,6 +956,15 @@ def test_h077_a_message_accepted_resets_the_counter() -> None:
     assert outcome.pauses == []
 
 
+def test_h078_vrfy_tells_nobody_apart_and_expn_is_not_there() -> None:
+    outcome = survives(EHLO, "".join(f"VRFY user{n}\r\n" for n in range(90)), "EXPN list\r\n")
+    replies_ = outcome.replies[1:-1]
+    assert len(replies_) == 90
+    assert len({reply.to_bytes() for reply in replies_}) == 1
+    assert outcome.codes[1] == "252 2.5.0"
+    assert outcome.codes[-1] == "502 5.5.1"
+
+
 def test_h079_utf8_in_the_wrong_place() -> None:
     outcome = play(*BOPEN, "VRFY \u00fc\r\n", "DATA\r\n")
     assert behind(outcome, *BOPENED) == ["553 5.6.7", "354"]
@@ -1022,3 +1121,83 @@ def test_wrong_credentials_are_delayed_and_counted() -> None:
     outcome = ends(EHLO, BAD_AUTH * 3, settings=AUTH, tls=TLS_FACTS)
     assert outcome.codes == ["250", "535 5.7.8", "535 5.7.8", "421 4.7.0"]
     assert outcome.pauses == [1.0, 2.0]
+
+
+# The three rules of every entry -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("refusal", [replies.make(450, "4.2.0", "no"), replies.make(550, "5.7.1", "no")])
+def test_rule_1_a_refusal_never_shortens_what_is_read(refusal: Reply) -> None:
+    inside = "MAIL FROM:<x@evil.example>\r\n.x\r\nQUIT\r\n"
+    refuse = answering(BodyEnded, refusal)
+    outcome = survives(*OPEN, f"{inside}.\r\n", policy=refuse)
+    assert behind(outcome, *OPENED) == [f"{refusal.code} {refusal.enhanced}"]
+    outcome = survives(*BOPEN, f"BDAT {len(inside)} LAST\r\n{inside}", policy=refuse)
+    assert behind(outcome, *BOPENED) == [f"{refusal.code} {refusal.enhanced}"]
+    assert [str(event.sender) for event in outcome.of(MailAsked)] == ["a@client.example"]
+
+
+REFUSED_BODY = answering(BodyEnded, replies.make(550, "5.7.1", "no"))
+RESETS: dict[str, tuple[tuple[str | Turn, ...], Callable[[], Policy] | None]] = {
+    "accepted": (("DATA\r\n", "x\r\n.\r\n"), None),
+    "refused": (("DATA\r\n", "x\r\n.\r\n"), REFUSED_BODY),
+    "too large": (("DATA\r\n", "x" * 2000 + "\r\n.\r\n"), None),
+    "bare LF": (("DATA\r\n", "x\ny\r\n.\r\n"), None),
+    "RSET": (("RSET\r\n",), None),
+    "EHLO": ((EHLO,), None),
+    "HELO, EHLO": (("HELO x\r\n", EHLO), None),
+    "STARTTLS": (("STARTTLS\r\n", HANDSHAKE, EHLO), None),
+    "BDAT accepted": (("BDAT 1 LAST\r\nx",), None),
+    "BDAT refused": (("BDAT 1 LAST\r\nx",), REFUSED_BODY),
+    "BDAT too large": (("BDAT 2000\r\n" + "x" * 2000,), None),
+    "BDAT malformed": (("BDAT 1 FIRST\r\nx",), None),
+}
+
+
+@pytest.mark.parametrize(("end", "policy"), RESETS.values(), ids=list(RESETS))
+def test_rule_2_the_end_of_a_transaction_leaves_nothing(
+    end: tuple[str | Turn, ...], policy: Callable[[], Policy] | None
+) -> None:
+    limits = {"max_message_bytes": 1000, "max_recipients": 2}
+    settings = make_settings(starttls=True, limits=limits)
+    first = "MAIL FROM:<old@client.example> BODY=8BITMIME SMTPUTF8 SIZE=900\r\n" + RCPT * 3
+    for probe in (RCPT, "DATA\r\n", "BDAT 1 LAST\r\nx"):
+        outcome = survives(EHLO, first, *end, probe, settings=settings, policy=policy)
+        assert outcome.codes[-1] == "503 5.5.1"
+    second = "MAIL FROM:<new@client.example>\r\n" + RCPT * 2  # the counter of recipients begins anew
+    utf8 = "RCPT TO:<\u00fc@server.example>\r\n"  # and SMTPUTF8 is no longer in force
+    outcome = survives(EHLO, first, *end, second + utf8 + "DATA\r\n", "new\r\n.\r\n", settings=settings, policy=policy)
+    assert outcome.codes[-6:-1] == ["250 2.1.0", "250 2.1.5", "250 2.1.5", "553 5.6.7", "354"]
+    if policy is None:
+        last = outcome.messages[-1]
+        assert (last.sender, last.recipients, last.content) == (
+            "new@client.example",
+            ("b@server.example", "b@server.example"),
+            b"new\r\n",
+        )
+        assert last.params.to_wire() == ""
+
+
+HOSTILE_WORDS = ["\x1b[2J", "\u00fc", "\u2028", "x" * 1500, "%0a", '"\\"']
+
+
+@pytest.mark.parametrize("word", HOSTILE_WORDS, ids=lambda word: ascii(word[:6]))
+def test_rule_3_nothing_is_echoed_raw(word: str) -> None:
+    for line in (
+        "{}",
+        "EHLO {}",
+        "MAIL FROM:<{}>",
+        "MAIL FROM:<a@b> {}=1",
+        "RCPT TO:<{}@x>",
+        "VRFY {}",
+        "AUTH {}",
+        "BDAT 1 {}",
+    ):
+        peer = ServerPeer(make_settings(mechanisms=MECHANISMS, allow_insecure_auth=True)).connect()
+        peer.send(EHLO)
+        peer.send((line.format(word) + "\r\nx").encode())
+        for reply in peer.outcome.replies:
+            octets = reply.to_bytes()
+            assert all(0x20 <= octet <= 0x7E for octet in octets.replace(b"\r\n", b""))
+            assert max(map(len, octets.splitlines(keepends=True))) <= 512
+            assert b"x" * 65 not in octets

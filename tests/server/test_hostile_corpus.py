@@ -4,10 +4,13 @@ What the sans-IO core makes of them is tested in `tests/protocol`; here is what 
 """
 
 import asyncio
+import json
 import logging
 import re
 import socket
 import ssl
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -770,7 +773,7 @@ async def test_h084_a_thousand_idle_connections() -> None:
     assert sum(len(session.messages) for session in made) == 1
 
 
-@pytest.mark.parametrize("number", [1000])
+@pytest.mark.parametrize("number", [1000, pytest.param(10_000, marks=pytest.mark.slow)])
 async def test_h085_churn(number: int, caplog: pytest.LogCaptureFixture) -> None:
     """X21: nothing at warning or above for connections that say nothing."""
     caplog.set_level(logging.DEBUG, "smtpx.server")
@@ -785,7 +788,7 @@ async def test_h085_churn(number: int, caplog: pytest.LogCaptureFixture) -> None
                         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
         await asyncio.to_thread(churn)
-        await eventually(lambda: server.connections == 0)
+        await eventually(lambda: server.connections == 0, 20)
         async with await RawClient.open(server) as client:
             await client.probe()
     assert all(session.calls.count("close") == 1 for session in made)
@@ -930,3 +933,102 @@ async def test_h048_alpn_may_be_required(
         else:
             with pytest.raises(OSError):  # noqa: PT011 - reset, or an end in the handshake
                 await asyncio.to_thread(connect)
+
+
+@pytest.mark.parametrize("options", [{}, {"require_tls": True}], ids=["TLS offered", "TLS required"])
+async def test_h043_what_was_sent_in_clear_is_neither_evaluated_nor_logged(
+    options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    kind, made = recorders()
+    seen: list[str] = []
+    trace: dict[str, Any] = {"trace": lambda _, __, line: seen.append(line)}
+    async with (
+        running(kind, tls=fresh_server_tls(), **trace, **options) as server,
+        await RawClient.open(server) as client,
+    ):
+        codes = await client.say(EHLO + "AUTH PLAIN AHVzZXIAc2VjcmV0\r\nAUTH LOGIN dXNlcg==\r\n", 3)
+        assert codes[1:] == ["530 5.7.0" if options else "538 5.7.11"] * 2
+        await client.probe()
+    assert "authenticate" not in made[0].calls
+    assert seen
+    for secret in ("AHVzZXIAc2VjcmV0", "dXNlcg=="):
+        assert secret not in caplog.text
+        assert secret not in "\n".join(seen)
+
+
+PRINT_ARGUMENTS = "import json, sys; print(json.dumps(sys.argv[1:]))"
+SHELL_TEXT = ["|id@x.example", "${run{id}}@x.example", "-oQ/tmp@x.example", "`id`@x.example", '"; id; #"@x.example']
+
+
+async def test_h060_an_address_is_one_argument_of_a_program() -> None:
+    """What a session hands to a program: the address as it came, one argument, behind `--`, and no shell."""
+    given: list[list[str]] = []
+
+    class Deliver(Recorder):
+        async def data(self, body: Any) -> Any:  # noqa: ANN401
+            for recipient in self.envelope.recipients:
+                arguments = [sys.executable, "-c", PRINT_ARGUMENTS, "--", str(recipient)]
+                pipe = asyncio.subprocess.PIPE
+                program = await asyncio.create_subprocess_exec(*arguments, stdin=pipe, stdout=pipe)
+                out, _ = await program.communicate(await body.read())
+                given.append(json.loads(out))
+
+    async with running(Deliver) as server, await RawClient.open(server) as client:
+        for address in SHELL_TEXT:
+            await client.say(EHLO, 1)
+            assert await client.say(f"{MAIL}RCPT TO:<{address}>\r\nDATA\r\n", 3) == OPENED[1:]
+            assert await client.say("x\r\n.\r\n") == ["250 2.0.0"]
+        assert await client.say(MAIL + "RCPT TO:<;for i in 0;do id;done;>\r\n", 2) == ["250 2.1.0", "501 5.1.3"]
+    assert given == [["--", address] for address in SHELL_TEXT]
+
+
+async def test_h097_refusing_at_rcpt_takes_one_line_and_nothing_is_accepted_to_be_bounced() -> None:
+    class Local(Recorder):
+        async def rcpt(self, recipient: Any, params: Any) -> Any:  # noqa: ANN401
+            if recipient.local_part != "b":
+                raise Reject.mailbox_unavailable()
+
+    kind, made = recorders(Local)
+    async with running(kind) as server, await RawClient.open(server) as client:
+        unknown = "RCPT TO:<nobody@server.example>\r\n"
+        codes = await client.say(EHLO + MAIL + unknown + "DATA\r\n", 4)
+        assert codes[2:] == ["550 5.1.1", "503 5.5.1"]
+        assert await client.say(unknown + RCPT + unknown + "DATA\r\n", 4) == [
+            "550 5.1.1",
+            "250 2.1.5",
+            "550 5.1.1",
+            "354",
+        ]
+        assert await client.say("x\r\n.\r\n") == ["250 2.0.0"]
+    assert "data" in made[0].calls
+    assert len(made[0].messages) == 1
+
+
+async def test_h100_nobody_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    async with running(Recorder) as server:
+        for name in ("getaddrinfo", "getnameinfo", "gethostbyaddr", "gethostbyname", "gethostbyname_ex", "getfqdn"):
+            monkeypatch.setattr(socket, name, lambda *_, name=name, **__: asked.append(name))
+        async with await RawClient.open(server) as client:
+            await client.say(OPEN, 4)
+            assert await client.say("x\r\n.\r\n") == ["250 2.0.0"]
+        monkeypatch.undo()
+    assert asked == []
+
+
+@pytest.mark.parametrize("days", [1, -1])
+async def test_fault_schedule_the_clock_jumps_a_day(days: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deadlines go by the monotonic clock: none passes because of it, and none fails to."""
+    real = time.time
+    kind, made = recorders()
+    deadlines = Deadlines(command=0.6)
+    async with running(kind, deadlines=deadlines) as server, await RawClient.open(server) as client:
+        await client.say(OPEN, 4)
+        monkeypatch.setattr(time, "time", lambda: real() + days * 86_400)
+        assert await client.say("x\r\n.\r\n") == ["250 2.0.0"]
+        await client.probe()
+        assert await client.codes(1) == ["421 4.4.2"]
+        await client.closed()
+        monkeypatch.undo()
+    assert len(made[0].messages) == 1

@@ -10,7 +10,7 @@ from smtpx.protocol.replies import make
 from smtpx.wire.address import Mailbox
 from smtpx.wire.params import Param, Params, decode_xtext, encode_xtext
 from smtpx.wire.reply import Reply
-from smtpx.wire.syntax import Fault, WireError
+from smtpx.wire.syntax import Fault, WireError, escape, has_controls
 
 __all__ = ["DSN", "ENVID", "NOTIFY", "ORCPT", "RET", "OriginalRecipient"]
 
@@ -130,6 +130,8 @@ class DSN(Extension):
         if isinstance(notify, str):
             notify = (notify,)
         if isinstance(orcpt, str):
+            if has_controls(orcpt):  # U+2028 has a written form, but whoever reads it back breaks a line there
+                raise LocalProtocolError(f"no address: {escape(orcpt)}", stage="rcpt")
             orcpt = OriginalRecipient("RFC822" if orcpt.isascii() else "UTF-8", orcpt)
         if orcpt is not None:
             orcpt = orcpt._replace(is_raw=bool(options.get("smtputf8")))

@@ -11,7 +11,7 @@ from smtpx.errors import (
     TransportError,
     UnsupportedError,
 )
-from smtpx.flows.content import Content, Pieces
+from smtpx.flows.content import Content, Pieces, bare_newline
 from smtpx.flows.exchange import close, pending_answer, read_answer, reset, write, write_content
 from smtpx.flows.outcome import SendResult, Tally, all_refused
 from smtpx.flows.steps import Flow, Timeouts
@@ -123,7 +123,7 @@ class BodySender:
             return encode(*piece)
         except WireError as error:
             yield from self._give_up()
-            raise LocalProtocolError(error.detail, stage="body") from error
+            raise bare_newline(error.detail) from error
 
     def _checked(self, check: NewlineCheck | None, piece: bytes, last: bool) -> Flow[None]:
         if check is None:
@@ -134,7 +134,7 @@ class BodySender:
                 check.end()
         except WireError as error:
             yield from self._give_up()
-            raise LocalProtocolError(error.detail, stage="body") from error
+            raise bare_newline(error.detail) from error
 
     def _give_up(self) -> Flow[None]:
         if self._protocol.in_body:

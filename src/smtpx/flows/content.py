@@ -9,7 +9,7 @@ from smtpx.flows.steps import Flow, NextChunk
 from smtpx.wire.dots import NewlineCheck, NewlineRepair
 from smtpx.wire.syntax import WireError
 
-__all__ = ["Content", "Pieces", "Scan", "look_ahead"]
+__all__ = ["Content", "Pieces", "Scan", "bare_newline", "look_ahead"]
 
 _MAX_HEADER_BYTES = 1 << 20
 _ENOUGH_BYTES = (
@@ -191,5 +191,9 @@ def _first_bare(piece: bytes) -> int:
 
 
 def _bare(error: WireError, offset: int) -> LocalProtocolError:
-    text = f"{error.detail}, at or behind octet {offset} of the message; lines end in CRLF"
-    return LocalProtocolError(f"{text} (normalize_newlines=True converts them)", stage="body")
+    return bare_newline(f"{error.detail}, at or behind octet {offset} of the message")
+
+
+def bare_newline(text: str) -> LocalProtocolError:
+    """The error for a CR or LF that stands alone, which says what to do about it."""
+    return LocalProtocolError(f"{text}; lines end in CRLF (normalize_newlines=True converts them)", stage="body")

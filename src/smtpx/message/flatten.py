@@ -2,13 +2,15 @@
 
 import copy
 import io
+from collections.abc import Generator
+from contextlib import contextmanager
 from email.errors import MessageError
 from email.generator import BytesGenerator
 from email.message import Message
 from email.utils import getaddresses
 from typing import Any
 
-from smtpx.message.headers import address_of, make_safe
+from smtpx.message.headers import address_of, check_extent, make_safe
 
 __all__ = ["envelope_of", "flatten"]
 
@@ -17,8 +19,15 @@ def envelope_of(message: "Message[Any, Any]") -> tuple[str, list[str]]:
     """Sender and recipients that the header names; the Resent- block counts when there is one (RFC 5322 3.6.6).
 
     Raises:
-        ValueError: if there is no sender, more than one From without Sender, or more than one Resent- block.
+        ValueError: if there is no sender, more than one From without Sender, or more than one Resent- block, or the
+            standard library can't read the header.
     """
+    check_extent(message)
+    with _library("the header can't be read"):
+        return _envelope_of(message)
+
+
+def _envelope_of(message: "Message[Any, Any]") -> tuple[str, list[str]]:
     blocks = message.get_all("Resent-Date", [])
     if len(blocks) > 1:
         raise ValueError("the message was resent more than once: say sender and recipients")
@@ -51,6 +60,12 @@ def flatten(message: "Message[Any, Any]", *, eight_bit: bool, utf8: bool) -> byt
     Raises:
         ValueError: if a field hides a control character, or the standard library can't write the message.
     """
+    check_extent(message)
+    with _library("the message can't be written"):
+        return _flatten(message, eight_bit=eight_bit, utf8=utf8)
+
+
+def _flatten(message: "Message[Any, Any]", *, eight_bit: bool, utf8: bool) -> bytes:
     bare = copy.copy(message)
     del bare["Bcc"], bare["Resent-Bcc"]
     make_safe(bare)
@@ -62,12 +77,17 @@ def flatten(message: "Message[Any, Any]", *, eight_bit: bool, utf8: bool) -> byt
     generator: BytesGenerator[Message[Any, Any]] = BytesGenerator(out, mangle_from_=False, policy=policy)
     try:
         generator.flatten(bare)
-    except (
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        MessageError,
-    ) as error:  # what email raises, by its bugs
+    except ValueError as error:
         raise ValueError(f"the message can't be written: {error}") from error
     return out.getvalue()
+
+
+@contextmanager
+def _library(what: str) -> Generator[None, None, None]:
+    """What `email` raises, by its bugs or because of comments within comments, becomes a ValueError."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, RecursionError, MessageError) as error:
+        if isinstance(error, ValueError):
+            raise
+        raise ValueError(f"{what}: {error}") from error

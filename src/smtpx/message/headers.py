@@ -15,10 +15,34 @@ from typing import Any
 from smtpx.wire.address import Mailbox
 from smtpx.wire.syntax import WireError, escape, has_controls
 
-__all__ = ["address_of", "check_value", "make_safe", "write_party"]
+__all__ = ["address_of", "check_extent", "check_value", "make_safe", "write_party"]
 
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/^_`{|}~-]+)*")
 _MAX_QUOTED_CHARS = 60
+_ADDRESS_FIELDS = frozenset(
+    prefix + name for prefix in ("", "resent-") for name in ("from", "sender", "reply-to", "to", "cc", "bcc")
+)
+# The time the standard library's parser takes grows with the square of these: above them, minutes and hours.
+_MOST_IN_ADDRESSES = {",": 10_000, '"': 10_000, "(": 5_000}
+_MOST_ENCODED_WORDS = 5_000
+
+
+def check_extent(message: "Message[Any, Any]") -> None:
+    """See that no field of `message` or its parts would keep the standard library busy without end.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    for part in message.walk():
+        for name, raw in part.raw_items():
+            if not isinstance(raw, BaseHeader) and _is_endless(name, str(raw)):
+                raise ValueError(f"{name}: too long a list: send the message's octets, and name the recipients")
+
+
+def _is_endless(name: str, text: str) -> bool:
+    if text.count("=?") > _MOST_ENCODED_WORDS:
+        return True
+    return name.lower() in _ADDRESS_FIELDS and any(text.count(it) > most for it, most in _MOST_IN_ADDRESSES.items())
 
 
 def check_value(text: str, field: str) -> None:
