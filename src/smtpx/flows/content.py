@@ -156,6 +156,9 @@ class Pieces:
         """The next piece, never empty; None at the end."""
         if self._has_source and self._position >= len(self._at_hand):
             self._at_hand, self._position = (yield from self._gather(min(max_bytes, _ENOUGH_BYTES))), 0
+        return self._cut(max_bytes)
+
+    def _cut(self, max_bytes: int) -> bytes | None:
         start, self._position = self._position, self._position + max_bytes
         return self._at_hand[start : self._position] or None
 

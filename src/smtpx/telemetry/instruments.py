@@ -70,7 +70,7 @@ CLIENT = (
         "email.provider.smtp.send.duration",
         "histogram",
         "ms",
-        "calls of `send`, with the wait for a connection",
+        "calls of `send`, with the wait for a connection; messages of `send_many`, from their turn on",
         ("status", "send_type", *_SERVER_NAME),
     ),
     Instrument(
