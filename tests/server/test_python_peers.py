@@ -34,6 +34,7 @@ async def test_p10_ten_large_mails_hold_up_nobody() -> None:
     limits = ServerLimits(max_message_bytes=None, junk_command_limit=10**9)
     async with running(Counting, limits=limits) as server, await RawClient.open(server) as other:
         tracemalloc.start()
+        tracemalloc.reset_peak()
         before, _ = tracemalloc.get_traced_memory()
         answered: list[int] = []
 
