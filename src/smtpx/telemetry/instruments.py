@@ -53,14 +53,14 @@ CLIENT = (
         "email.provider.smtp.send.total",
         "counter",
         "{email}",
-        "messages, by how `send` ended",
+        "messages, by how `send` ended, or `send_many` for one of them",
         ("status", "send_type", *_SERVER_NAME, "error.type", "smtpx.reply.code"),
     ),
     Instrument(
         "email.provider.smtp.send.duration",
         "histogram",
         "ms",
-        "calls of `send`, with the wait for a connection",
+        "calls of `send`, with the wait for a connection; messages of `send_many`, from their turn on",
         ("status", "send_type", *_SERVER_NAME),
     ),
     Instrument(
