@@ -173,6 +173,13 @@ def test_refusal_of_every_recipient_lists_them() -> None:
     assert str(pickle.loads(pickle.dumps(error))) == expected  # noqa: S301 - our own octets
 
 
+def test_refusal_of_very_many_recipients_names_the_first() -> None:
+    error = RefusedError.of(NO_USER, stage="rcpt")
+    error.refusals = {f"{number}@b": RefusedError.of(NO_USER) for number in range(1500)}
+    assert "<9@b>: 550 5.1.1 no such user; and 1490 more" in str(error)
+    assert len(str(error)) < 500
+
+
 def test_refusal_that_lists_itself_is_pickled() -> None:
     error = RefusedError.of(NO_USER, recipient="a@b")
     error.refusals = {"a@b": error}

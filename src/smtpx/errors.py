@@ -5,6 +5,7 @@ Python people would catch. `is_temporary` on each says whether trying again late
 none holds a secret.
 """
 
+from itertools import islice
 from typing import Any
 
 from smtpx.wire.codes import Severity
@@ -27,6 +28,8 @@ __all__ = [
     "TransportError",
     "UnsupportedError",
 ]
+
+_RECIPIENTS_TOLD = 10  # in a message; a server chooses how long its replies are, and `refusals` has them all
 
 
 class SMTPXError(Exception):
@@ -105,7 +108,10 @@ class RefusedError(SMTPXError):
 
     def __str__(self) -> str:
         if self.refusals:
-            each = "; ".join(f"<{address}>: {error.reply}" for address, error in self.refusals.items())
+            told = [f"<{address}>: {error.reply}" for address, error in islice(self.refusals.items(), _RECIPIENTS_TOLD)]
+            if more := len(self.refusals) - len(told):
+                told.append(f"and {more} more")
+            each = "; ".join(told)
             accepted = getattr(self.result, "accepted", None)
             return f"{'recipients were' if accepted else 'every recipient was'} refused: {each}"
         about = f"<{self.recipient}>: " if self.recipient else ""
