@@ -103,8 +103,13 @@ def _try(name: str, kind: str, seconds: int) -> bool:
 
 def _run(command: Sequence[str], log: int, max_seconds: float) -> int:
     """The exit status of a child that does not outlive us; 124 when it had to be ended."""
+    interrupted: list[int] = []
+    usual = signal.signal(signal.SIGINT, lambda number, _: interrupted.append(number))  # no child that nobody knows
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=_ROOT.parent) as child:
         try:
+            signal.signal(signal.SIGINT, usual)
+            if interrupted:
+                raise KeyboardInterrupt
             return child.wait(max_seconds)
         except subprocess.TimeoutExpired:
             return 124

@@ -57,3 +57,21 @@ def test_without_the_extra_in_a_fresh_interpreter() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (64, "")
     assert done.stderr == "smtpx: the command needs smtpx[cli]: pip install 'smtpx[cli]'\n"
+
+
+def test_ctrl_c_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smtpx.__main__.importlib.import_module", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 130
+
+
+def test_closed_standard_streams_are_no_place_for_sockets() -> None:
+    code = (
+        "import os, sys; os.closerange(0, 3); sys.argv = ['smtpx', '--version']; from smtpx.__main__ import _run;"
+        "_run(); null = os.stat('/dev/null'); sys.exit(sum(os.path.samestat(os.fstat(n), null) for n in range(3)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 3

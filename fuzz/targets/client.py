@@ -3,9 +3,11 @@
 import binascii
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from fuzz.evidence import Transaction, naive_replies, transactions
+from fuzz.flights import Books, message
 from fuzz.source import Source
 from smtpx.errors import (
     ConnectionLost,
@@ -20,6 +22,7 @@ from smtpx.extensions import STANDARD
 from smtpx.flows import transaction as flows
 from smtpx.flows.content import Content
 from smtpx.flows.exchange import quit_session
+from smtpx.flows.flight import Flight, can_fly
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.session import Security, SessionPlan, open_session
 from smtpx.flows.transaction import Envelope, TransactionOptions
@@ -56,6 +59,9 @@ _LIMITS = ClientLimits(
     max_early_body_bytes=50,
     chunk_bytes=16,
 )
+_WIDE = replace(  # several messages at once, and at times not all of them
+    _LIMITS, max_unanswered_command_bytes=300, max_early_body_bytes=120, max_bodies_in_flight_bytes=200
+)
 _OFFERS = ("STARTTLS", "PIPELINING", "CHUNKING", "8BITMIME", "SIZE 1000", "SMTPUTF8", "DSN")
 _AUTH = (
     "AUTH PLAIN LOGIN",
@@ -86,16 +92,19 @@ def target(data: bytes) -> None:
     security = (Security.NONE, Security.OPPORTUNISTIC, Security.STARTTLS)[source.pick(3)]
     auth = (None, Password("user", SECRET), BearerToken("user", SECRET))[source.pick(3)]
     trusted = source.pick(4) == 3
-    wishes = [(source.pick(8), source.pick(len(_BODIES)), source.pick(16)) for _ in range(1 + source.pick(3))]
+    wishes = [(source.pick(16), source.pick(len(_BODIES)), source.pick(16)) for _ in range(1 + source.pick(3))]
     server = Server(source, dice, verifies=security is Security.STARTTLS, per_recipient=dialect is LMTP)
-    protocol = ClientProtocol(dialect=dialect, limits=_LIMITS)
+    flies = any(how & 8 for how, _, _ in wishes)
+    protocol = ClientProtocol(dialect=dialect, limits=_WIDE if flies else _LIMITS)
+    flight = Flight(protocol, max_in_flight=3)
     plan = SessionPlan(hello_name="me", security=security, auth=auth, trusted_path=trusted, host="x.example")
     try:
         _drive(open_session(protocol, plan), server, protocol)
         for wish in wishes:
             if not protocol.is_clean:
                 break
-            _send(protocol, server, *wish)
+            if not (wish[0] & 8 and _fly(protocol, flight, server, *wish)):
+                _send(protocol, server, *wish)
             assert protocol.is_closed or (protocol.phase is Phase.READY and not protocol.owes), (
                 "neither clean nor closed"
             )
@@ -135,6 +144,46 @@ def _send(protocol: ClientProtocol, server: "Server", how: int, which: int, who:
     _check_evidence(result, server.transactions()[before:], body, per_recipient=protocol.dialect is LMTP)
 
 
+def _fly(protocol: ClientProtocol, flight: Flight, server: "Server", how: int, which: int, who: int) -> bool:
+    """Some messages, several under way at once; False if this server is not for that."""
+    options = TransactionOptions(extensions=_EXTENSIONS, pipelining=how & 1 == 0, chunking=how & 2 == 0)
+    jobs = [
+        message(number, _BODIES[(which + number) % len(_BODIES)], _SENDER, _some(who + number * how), options)
+        for number in range(2 + who % 5)
+    ]
+    if not all(can_fly(protocol, each) for each in jobs):
+        return False
+    before, books = len(server.transactions()), Books(jobs)
+    error = _drive(flight.fly(books), server, protocol)
+    assert error is None or protocol.is_closed
+    books.check(error)
+    found = server.transactions()[before:]
+    for outcome in (error, *books.fates.values()):
+        if isinstance(outcome, SMTPXError):
+            _check_error(outcome, protocol)
+    for job, result in books.sent():
+        assert set(result.accepted) | set(result.refused) == {str(each) for each in job.envelope.recipients}
+        content = _wire_form(job.content.data or b"", used_chunking=result.used_chunking)
+        mine = [each for each in found if each.content == content]
+        _check_evidence(result, mine, job.content.data or b"", per_recipient=False)
+    contents = [each.content for each in found if each.content and each.content.startswith(b"N")]
+    assert len({*contents}) == len(contents), "sent twice"
+    starts = {content.partition(b":")[0] for content in contents}
+    for job in books.unknown():
+        assert b"N%d: " % job.key in server.tried, "it was not sent, and nobody knows?"
+    if not isinstance(error, RefusedError):  # behind a 421 nothing counts, whatever was sent
+        assert not any(b"N%d" % job.key in starts for job in books.gone()), "it was sent, and may go again"
+    return True
+
+
+def _some(who: int) -> tuple[Mailbox, ...]:
+    return tuple(Mailbox.parse(each) for bit, each in enumerate(_PEOPLE) if (who & 15 or 1) >> bit & 1)
+
+
+def _wire_form(body: bytes, *, used_chunking: bool) -> bytes:
+    return body if used_chunking or body.endswith(b"\r\n") or not body else body + b"\r\n"
+
+
 def _check_evidence(result: SendResult, found: list[Transaction], body: bytes, *, per_recipient: bool) -> None:
     if not result.accepted:
         return
@@ -146,7 +195,7 @@ def _check_evidence(result: SendResult, found: list[Transaction], body: bytes, *
     assert set(result.accepted) <= set(transaction.accepted(per_recipient=per_recipient)), (
         "accepted without a word of it"
     )
-    sent = body if result.used_chunking or body.endswith(b"\r\n") or not body else body + b"\r\n"
+    sent = _wire_form(body, used_chunking=result.used_chunking)
     assert transaction.content == sent, "other content was sent"
 
 
@@ -183,6 +232,7 @@ class Server:
         self._verifies = verifies
         self._per_recipient = per_recipient
         self._said: list[tuple[bytes, bool]] = [(b"", False)]  # what the client wrote, and whether under verified TLS
+        self.tried = b""  # what it tried to say; what a write that fails has brought to the other side is not known
         self._has_tls = False
         self._heard = b""
         self._unread = b""
@@ -201,9 +251,10 @@ class Server:
         """Hear what the client says."""
         self._step()
         assert timeout_seconds >= 0
+        octets = b"".join(pieces)
+        self.tried += octets
         if self._is_reset or (self._is_gone and not self._out):
             raise ConnectionLost("reset")
-        octets = b"".join(pieces)
         before, verified = self._said[-1]
         self._said[-1] = (before + octets, verified)
         self._unread += octets

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from smtpx.cli.log import start_logging
+from smtpx.server.transaction_log import TransactionLog
 
 LOG = logging.getLogger("smtpx.test")
 
@@ -70,3 +71,17 @@ def test_verbose_is_debug(capsys: pytest.CaptureFixture[str]) -> None:
     LOG.debug("loud")
     (line,) = lines(capsys)
     assert line.endswith("DEBUG smtpx.test loud")
+
+
+def test_json_has_the_fields_of_a_transaction_log(capsys: pytest.CaptureFixture[str]) -> None:
+    start_logging("json", verbose=False)
+    fields = {"id": "c1.1", "connection": "c1", "peer": "192.0.2.1", "from": "a@x.example", "to": ["b"], "octets": 5}
+    TransactionLog(logging.getLogger("smtpx.transactions")).write(fields)
+    LOG.info("x", extra={"transaction": "c1.1"})
+    LOG.info("y", extra={"transaction": {}})
+    first, second, third = map(json.loads, lines(capsys))
+    expected = {"transaction": "c1.1", "connection": "c1", "peer": "192.0.2.1", "from": "a@x.example", "to": ["b"]}
+    assert {name: first[name] for name in (*expected, "octets")} == {**expected, "octets": 5}
+    assert first["message"].startswith('transaction id="c1.1"')
+    assert "id" not in first
+    assert (second["transaction"], third["transaction"]) == ("c1.1", None)

@@ -81,7 +81,7 @@ def test_what_nobody_thought_of_is_no_traceback(
 
 
 def test_an_error_of_ours_outside_send(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    def fail(_: object) -> None:
+    def fail(*_: object) -> None:
         raise smtpx.ConnectError("nobody home")
 
     monkeypatch.setattr("smtpx.cli.serve._server", fail)
@@ -100,7 +100,7 @@ def test_an_error_of_ours_outside_send(monkeypatch: pytest.MonkeyPatch, capfd: p
 def test_an_error_of_the_system(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], error: OSError, message: str
 ) -> None:
-    def fail(_: object) -> None:
+    def fail(*_: object) -> None:
         raise error
 
     monkeypatch.setattr("smtpx.cli.serve._server", fail)

@@ -310,6 +310,7 @@ def test_json_to_the_letter(capfd: Capture, post: Post) -> None:
     assert value == {
         "accepted": {"b@example.net": {"code": 250, "enhanced": "2.1.5", "text": "recipient ok"}},
         "refused": {"nobody@example.net": {"code": 550, "enhanced": "5.1.1", "text": "nobody here"}},
+        "unknown": {},
         "reply": {"code": 250, "enhanced": "2.0.0", "text": "queued as 42"},
         "error": None,
     }
@@ -322,7 +323,7 @@ def test_json_of_a_failure(capfd: Capture) -> None:
     message = value["error"].pop("message")
     assert message.startswith("can't connect to 127.0.0.1 port 1: Connection refused")
     error = {"type": "ConnectError", "stage": "connect"}
-    assert value == {"accepted": {}, "refused": {}, "reply": None, "tls": None, "error": error}
+    assert value == {"accepted": {}, "refused": {}, "unknown": {}, "reply": None, "tls": None, "error": error}
 
 
 @pytest.mark.parametrize("post", [{"tls": False}], indirect=True)
@@ -624,8 +625,32 @@ def test_75_the_connection_ends(capfd: Capture, verb: str) -> None:
 def test_75_what_became_of_it_is_not_known(capfd: Capture) -> None:
     with FakeServer({".": None}) as server:
         outcome = send(capfd, server.url)
-    assert "accepted" not in outcome.out
+        as_json = send(capfd, server.url, "--json")
+    assert outcome.out == "unknown <b@example.net>: to RCPT 250 2.0.0 ok\n"
     assert "(stage: final)" in outcome.err
+    assert (outcome.status, as_json.status) == (75, 75)
+    value = parsed(as_json)
+    assert (value["accepted"], value["refused"]) == ({}, {})
+    assert value["unknown"] == {"b@example.net": {"code": 250, "enhanced": "2.0.0", "text": "ok"}}
+    assert value["error"]["stage"] == "final"
+
+
+def test_75_lmtp_verdicts_that_came_before_the_connection_broke(capfd: Capture) -> None:
+    def one_verdict(sock: socket.socket) -> None:
+        sock.sendall(b"250 2.1.5 kept\r\n550 5.2.2 full\r\n")
+        sock.shutdown(socket.SHUT_RDWR)
+
+    recipients = ("--to", "c@example.net", "--to", "d@b\u00fccher.example")
+    with FakeServer({".": one_verdict}) as server:
+        url = server.url.replace("smtp:", "lmtp:")
+        outcome = send(capfd, url, *recipients)
+        value = parsed(send(capfd, url, *recipients, "--json"))
+    assert outcome.status == 75
+    assert outcome.out == "accepted <b@example.net>: 250 2.1.5 kept\nunknown <d@b\u00fccher.example>: no reply\n"
+    assert "refused <c@example.net>: 550 5.2.2 full" in outcome.err
+    assert list(value["accepted"]) == ["b@example.net"]
+    assert list(value["refused"]) == ["c@example.net"]
+    assert value["unknown"] == {"d@b\u00fccher.example": {"code": None, "enhanced": None, "text": None}}
 
 
 def silent(connection: socket.socket) -> None:

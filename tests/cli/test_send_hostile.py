@@ -22,7 +22,8 @@ def test_row(capfd: pytest.CaptureFixture[str], row: Row) -> None:
     said = json.loads(outcome.out)
     assert (said["error"] is None) == (row.status == 0)
     is_unknown = row.error is not None and row.where == "." and not issubclass(row.error, RefusedError)
-    assert bool(said["accepted"]) == (row.status == 0 or is_unknown)  # then these are whom RCPT was positive for
+    assert bool(said["accepted"]) == (row.status == 0)
+    assert bool(said["unknown"]) == is_unknown  # these are whom RCPT was positive for
     assert not is_unknown or said["error"]["stage"] == "final"
     assert row.status == 0 or row.stage in (None, said["error"]["stage"])
     assert outcome.err.count("\n") <= 1

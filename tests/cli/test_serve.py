@@ -513,7 +513,7 @@ def with_files(monkeypatch: pytest.MonkeyPatch, files: Files, maildir: Path) -> 
     """The server that `smtpx serve` would run, on a disk with faults."""
     monkeypatch.setattr("smtpx.cli.serve.Maildir", lambda path: Maildir(path, files=files))
     context = serve.make_context("serve", ["--maildir", str(maildir)])
-    return ServerThread(_session(context.params), port=0)
+    return ServerThread(_session(context.params, None), port=0)
 
 
 @pytest.mark.parametrize("files", [FullAtOnce, FullAtSync, FullAtRename, FullAtDirectory])

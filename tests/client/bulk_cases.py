@@ -1,10 +1,12 @@
 """What `send_many` promises, in either colour: `test_crew` and `test_async_crew` give the face."""
 # ruff: noqa: ANN401 - faces of either colour have no common type
 
+import gc
 import io
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterable, Iterator
 from email.message import EmailMessage
 from typing import Any
@@ -191,6 +193,30 @@ class BulkCases:
             outcomes = self.send_many(f"smtp+plain://127.0.0.1:{server.port}", source(), stop_after=20, options=options)
         assert len(outcomes) == 20
         assert len(taken) <= 20 + 2 * 2 * 2 + 1
+
+    def test_memory_does_not_grow_with_the_number(self) -> None:
+        """P16: what is kept of 1,000 messages is kept of 3,000."""
+        sizes: list[int] = []
+
+        def source() -> Iterator[Outgoing]:
+            for number, mail in enumerate(mails(3000, 2000)):
+                if number in (1000, 2999):
+                    gc.collect()
+                    sizes.append(tracemalloc.get_traced_memory()[0])
+                yield mail
+
+        class Counting(list[SendOutcome]):
+            def append(self, outcome: SendOutcome) -> None:
+                assert outcome.result is not None
+
+        with smtpx.ServerThread(smtpx.Session, port=0) as server:
+            address = f"smtp+plain://127.0.0.1:{server.port}"
+            tracemalloc.start()
+            try:
+                self.send_many(address, source(), options={"seen": Counting()})
+            finally:
+                tracemalloc.stop()
+        assert sizes[1] - sizes[0] < 200_000  # the messages themselves are 4 MB
 
     def test_large_messages_at_hand_are_not_heaped_up(self) -> None:
         taken: list[int] = []

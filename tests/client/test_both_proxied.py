@@ -9,6 +9,7 @@ from smtpx.flows.steps import Timeouts
 from tests.client.conftest import Certificates
 from tests.client.dialogues import BODY, FROM, LOCK, QUIT, TO
 from tests.client.test_both_connecting import TLS_SCRIPT
+from tests.client.watching import Keeper
 from tests.peers import Colour, ScriptedServer
 from tests.proxies import ProxyServer, Reader, Writer
 
@@ -74,6 +75,23 @@ def test_errors_name_proxy_and_target_and_no_password(colour: Colour) -> None:
     assert caught.value.stage == "connect"
     assert "s3cret" not in str(caught.value)
     assert "s3cret" not in str(pickle.loads(pickle.dumps(caught.value)))  # noqa: S301 - ours
+
+
+def test_who_looks_on_is_told_of_addresses_of_the_proxy(colour: Colour) -> None:
+    keeper = Keeper()
+    with ProxyServer() as proxy:
+        port = proxy.port
+    with pytest.raises(ConnectError):
+        colour.open("smtp://mail.example.org", proxy=f"socks5h://127.0.0.1:{port}", observer=keeper)
+    assert [address for address, _ in keeper.of("attempt_failed")] == [f"127.0.0.1:{port}"]
+
+
+def test_the_peer_is_what_the_socket_is_connected_to(colour: Colour) -> None:
+    with ScriptedServer(LOCK + QUIT) as server, ProxyServer(reach=("127.0.0.1", server.port)) as proxy:
+        url = "smtp://mail.example.org?hello_name=me"
+        with colour.open(url, proxy=proxy.url("socks5h")) as connection:
+            assert connection.peer == f"127.0.0.1:{proxy.port}"
+            assert connection.settings.target.host == "mail.example.org"
 
 
 async def silence(reader: Reader, writer: Writer) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from smtpx.client.bulk import Hold, Order, Outgoing, Run, SendManyOptions, SendOutcome
 from smtpx.client.conversation import Conversation
+from smtpx.client.observer import MessageObserver
 from smtpx.client.settings import Limits, settings_for
 from smtpx.errors import (
     AuthenticationError,
@@ -11,6 +12,7 @@ from smtpx.errors import (
     ConnectionLost,
     LocalProtocolError,
     PermanentRefusal,
+    RemoteProtocolError,
     SMTPXError,
 )
 from smtpx.flows.flight import Job
@@ -43,6 +45,7 @@ def test_an_outcome_is_a_result_or_an_error() -> None:
     assert not SendOutcome(0, None, RESULT).is_unknown
     lost = SendOutcome(0, None, error=ConnectionLost("gone", stage="final"))
     assert lost.is_unknown
+    assert SendOutcome(0, None, error=RemoteProtocolError("what?", stage="final")).is_unknown
     assert not SendOutcome(0, None, error=LOST).is_unknown
     assert not SendOutcome(0, None, error=TypeError("no")).is_unknown
     with pytest.raises(ConnectionLost):
@@ -254,3 +257,41 @@ def test_a_hold_gives_back_what_it_did_not_begin() -> None:
     assert take(run) is other
     hold.landed(job_of(other), SMTPXError("no"))
     assert [each.index for each in (run.next_outcome(), run.next_outcome()) if each] == [0, 1]
+
+
+class _Told(MessageObserver):
+    def __init__(self, told: list[object]) -> None:
+        self._told = told
+
+    def ended(self, result: SendResult | None, error: BaseException | None) -> None:
+        self._told.append(result or error)
+
+
+def test_each_message_is_told_once_from_its_turn_on() -> None:
+    told: list[object] = []
+    begun: list[_Told] = []
+
+    def begin() -> MessageObserver:
+        begun.append(_Told(told))
+        return begun[-1]
+
+    run = Run(Limits(), OPTIONS, wake=lambda: None, begin=begin)
+    for _ in range(4):
+        run.add(Outgoing(b"x\r\n", "a@x.example", ["b@y.example"]))
+    first, second, third = (run.take() for _ in range(3))
+    assert first and second and third and not begun  # noqa: PT018
+    run.prepare(first)
+    run.prepare(second)
+    run.prepare(second)
+    assert len(begun) == 2
+    run.settle(first, RESULT)
+    run.settle(third, LOST)  # its turn and its end in one
+    assert len(begun) == 3
+    assert isinstance(told[0], SendResult)
+    assert told[1] is LOST
+    run.is_stopped = True
+    run.give_up()
+    assert isinstance(told[2], LocalProtocolError)
+    run.settle(second, LOST)  # a thread that was late
+    run.give_up()
+    assert len(told) == len(begun) == 3

@@ -40,6 +40,8 @@ def test_p42_one_form_of_address(bad: str | Mailbox) -> None:
     with pytest.raises(LocalProtocolError) as caught:
         mailbox(bad, "rcpt")
     assert caught.value.stage == "rcpt"
+    if bad == "Name <a@b.example>":
+        assert "an envelope takes only the address" in str(caught.value)
 
 
 def test_envelope() -> None:

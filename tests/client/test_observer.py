@@ -17,6 +17,7 @@ def test_observers_that_override_nothing_do_nothing() -> None:
     connection = ClientConnectionObserver("c1", target)
     assert (connection.id, connection.target) == ("c1", target)
     arguments = {
+        "attempt_failed": ("127.0.0.1:25", "refused"),
         "connected": ("127.0.0.1:25", 0.1),
         "open_failed": (ValueError(), 0.1),
         "tls_started": (TLSFacts("TLSv1.3", "x"), 0.1),

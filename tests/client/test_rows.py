@@ -1,6 +1,7 @@
 """Rows of other libraries' defects and wishes that concern the client as a whole, in both colours."""
 
 import asyncio
+import base64
 import io
 import re
 import socket
@@ -12,11 +13,23 @@ from typing import Any
 import pytest
 
 import smtpx
-from smtpx.errors import DeadlineError, LocalProtocolError, TransportError
+from smtpx.errors import (
+    AuthenticationError,
+    DeadlineError,
+    LocalProtocolError,
+    PermanentRefusal,
+    RemoteProtocolError,
+    TransportError,
+    UnsupportedError,
+)
 from smtpx.extensions import STANDARD
+from smtpx.extensions.dsn import OriginalRecipient
+from smtpx.sasl import OAUTHBEARER, PLAIN, SCRAM_SHA_256, XOAUTH2, BearerToken, Credentials, Password, ScramRecord
+from smtpx.sasl.login import LOGIN
 from smtpx.server.body import Body
 from smtpx.wire.address import Mailbox
 from smtpx.wire.params import Params
+from tests.client.conftest import Certificates
 from tests.peers import Colour, ScriptedServer
 
 BODY = b"Subject: x\r\n\r\nhello\r\n"
@@ -133,6 +146,16 @@ def test_f28_what_is_announced_is_what_is_sent(colour: Colour) -> None:
     assert [content for _, _, content, _ in SERVED] == [b"".join(pieces), b"next\r\n"]
 
 
+@pytest.mark.parametrize("chunking", [True, False])
+def test_many_small_pieces_are_no_flood_of_chunks(colour: Colour, chunking: bool) -> None:
+    """A generator of lines: a BDAT for each would be a round trip for each, and a thousand of them are 421 (H026)."""
+    lines = [b"Subject: x\r\n", b"\r\n", *[b"x" * 74 + b"\r\n"] * 4000]
+    with smtpx.ServerThread(Judge, port=0) as server, colour.client(server.url, chunking=chunking) as client:
+        result = client.send(iter(lines), sender=FROM, recipients=[TO])
+    assert result.used_chunking is chunking
+    assert [content for _, _, content, _ in SERVED] == [b"".join(lines)]
+
+
 @pytest.mark.parametrize("at", ["greeting", "hello", "mail", "final"])
 def test_p49_a_timeout_closes(colour: Colour, at: str) -> None:
     script = (
@@ -141,7 +164,7 @@ def test_p49_a_timeout_closes(colour: Colour, at: str) -> None:
     script += "C: DATA\nS: 354 x\nC: Subject: x\nC: \nC: hello\nC: .\n"
     lines = script.splitlines(keepends=True)
     said = {"greeting": 0, "hello": 2, "mail": 4, "final": len(lines)}[at]
-    stages = smtpx.Timeouts(greeting=0.1, hello=0.1, mail=0.1, final=0.1)
+    stages = smtpx.Timeouts(**{at: 0.1})
     with ScriptedServer("".join(lines[:said]) or "C: never\n", tolerant=not said) as server:
         url = f"smtp://localhost:{server.port}?hello_name=me"
         if at in ("greeting", "hello"):
@@ -188,6 +211,244 @@ def test_p50_one_client_and_twenty_threads() -> None:
         for thread in threads:
             thread.join()
     assert texts == {i: str(i) for i in range(20)}
+
+
+# Whole dialogues, octet for octet ------------------------------------------------------------------------------------
+
+GOOD = "S: 220 hello world\nC: {hello} me\nS: 250-x\nS: 250-size 35651584\nS: 250-Auth login plain\nS: 250 8bitMime\n"
+WHOLE = """
+    C: MAIL FROM:<user@gmail.example>
+    S: 530 authentication required
+    C: VRFY user1@gmail.example
+    S: 252 send some mail, I'll try my best
+    C: VRFY user2@gmail.example
+    S: 250 user is ok
+    C: AUTH PLAIN AHVzZXIAcGFzcw==
+    S: 235 accepted
+    C: MAIL FROM:<user@gmail.example>
+    S: 250 sender ok
+    C: RCPT TO:<golang-nuts@googlegroups.example>
+    S: 250 receiver ok
+    C: DATA
+    S: 354 go ahead
+    C: From: user@gmail.example
+    C: To: golang-nuts@googlegroups.example
+    C: Subject: hooray
+    C:
+    C: Line 1
+    C: ..Leading dot line .
+    C: Goodbye.
+    C: .
+    S: 250 Data OK
+    C: QUIT
+    S: 221 OK
+"""
+LETTER = (
+    b"From: user@gmail.example\r\nTo: golang-nuts@googlegroups.example\r\nSubject: hooray\r\n\r\n"
+    b"Line 1\r\n.Leading dot line .\r\nGoodbye."
+)
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "lmtp"])
+def test_c02_c12_a_whole_dialogue(colour: Colour, scheme: str) -> None:
+    hello = GOOD.format(hello="LHLO") if scheme == "lmtp" else GOOD.format(hello="EHLO")
+    with ScriptedServer(hello + WHOLE) as server:
+        connection = colour.open(f"{scheme}://localhost:{server.port}?hello_name=me", chunking=False)
+        capabilities = connection.capabilities
+        assert "8BITMIME" in capabilities
+        assert "aUtH" in capabilities
+        assert "DSN" not in capabilities
+        assert capabilities["size"] == "35651584"
+        with pytest.raises(PermanentRefusal) as caught:
+            connection.mail("user@gmail.example")
+        assert caught.value.reply.code == 530
+        evil = "user@gmail.example>\r\nDATA\r\nAnother injected message body\r\n.\r\nQUIT\r\n"
+        for call in (connection.verify, connection.mail, connection.rcpt):
+            with pytest.raises(LocalProtocolError):
+                call(evil)
+        assert connection.verify("user1@gmail.example").code == 252
+        assert connection.verify("user2@gmail.example").code == 250
+        assert connection.auth(Password("user", "pass")).code == 235
+        connection.mail("user@gmail.example")
+        connection.rcpt("golang-nuts@googlegroups.example")
+        assert connection.data(LETTER).text == "Data OK"
+        connection.quit()
+
+
+HELO = "S: 220 x\nC: EHLO me\nS: 502 what\nC: HELO me\nS: 250-mx.example\nS: 250-SIZE 1\nS: 250 AUTH PLAIN\n"
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "then"),
+    [
+        ("verify", ("test@example.com",), "C: VRFY test@example.com\nS: 250 user is ok\n"),
+        ("mail", ("test@example.com",), "C: MAIL FROM:<test@example.com>\nS: 250 sender ok\n"),
+        ("reset", (), "C: RSET\nS: 250 reset ok\n"),
+        ("noop", (), "C: NOOP\nS: 250 ok\n"),
+        ("quit", (), ""),
+    ],
+)
+def test_c07_behind_helo(colour: Colour, method: str, arguments: tuple[str, ...], then: str) -> None:
+    """What the reply to HELO lists counts for nothing: STARTTLS and AUTH are not even asked for."""
+    with (
+        ScriptedServer(HELO + then + "C: QUIT\nS: 221 bye\n") as server,
+        colour.open(f"smtp://localhost:{server.port}?hello_name=me") as connection,
+    ):
+        assert dict(connection.capabilities) == {}
+        with pytest.raises(UnsupportedError):
+            connection.start_tls()
+        with pytest.raises(UnsupportedError):
+            connection.auth(Password("user", "pass"))
+        getattr(connection, method)(*arguments)
+
+
+def test_c04_an_endless_reply_ends_it(colour: Colour) -> None:
+    script = "S: 220 x\nC: EHLO me\nS: 250 x\nC: MAIL FROM:<a@x.example>\nS: 250 " + "x" * 5000 + "\nS: 250 ok\n"
+    with ScriptedServer(script, tolerant=True) as server:
+        connection = colour.open(f"smtp://localhost:{server.port}?hello_name=me")
+        with pytest.raises(RemoteProtocolError):
+            connection.mail("a@x.example")
+        assert not connection.is_open
+        with pytest.raises(LocalProtocolError):
+            connection.noop()
+        assert server.heard[0] == b"EHLO me\r\nMAIL FROM:<a@x.example>\r\n"
+
+
+def test_c10_a_message_behind_starttls(colour: Colour, certificates: Certificates) -> None:
+    script = "S: 220 x\nC: EHLO me\nS: 250-x\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nTLS\nC: EHLO me\nS: 250 x\n"
+    script += f"C: MAIL FROM:<{FROM}>\nS: 250 m\nC: RCPT TO:<{TO}>\nS: 250 r\nC: DATA\nS: 354 go\n"
+    script += "C: Subject: x\nC: \nC: hello\nC: .\nS: 250 done\nC: QUIT\nS: 221 bye\n"
+    with (
+        ScriptedServer(script, tls=certificates.server) as server,
+        colour.open(
+            f"smtp+starttls://localhost:{server.port}?hello_name=me", ca_file=certificates.ca_file
+        ) as connection,
+    ):
+        result = connection.send(BODY, sender=FROM, recipients=[TO])
+        assert result.tls == connection.tls
+        assert connection.tls.cipher
+
+
+def test_c14_xtext(colour: Colour) -> None:
+    script = "S: 220 x\nC: EHLO me\nS: 250-x\nS: 250-AUTH PLAIN\nS: 250 DSN\n"
+    script += "C: MAIL FROM:<x=1@example.com> AUTH=x+3D1@example.com\nS: 250 m\n"
+    script += "C: RCPT TO:<x=1@example.com> ORCPT=UTF-8;x\\x{3D}1@example.com\nS: 250 r\nC: QUIT\nS: 221 bye\n"
+    with (
+        ScriptedServer(script) as server,
+        colour.open(f"smtp://localhost:{server.port}?hello_name=me") as connection,
+    ):
+        connection.mail("x=1@example.com", submitted_by="x=1@example.com")
+        connection.rcpt("x=1@example.com", orcpt=OriginalRecipient("UTF-8", "x=1@example.com"))
+
+
+# What a message may not become ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chunking", [True, False])
+def test_d32_a_source_that_fails_delivers_nothing(colour: Colour, chunking: bool) -> None:
+    """Not to a server that would have taken what there was, either."""
+
+    def broken(octets: int) -> Iterator[bytes]:
+        for _ in range(octets // 1000):
+            yield b"x" * 998 + b"\r\n"
+        raise OSError("the disk")
+
+    with (
+        smtpx.ServerThread(Judge, port=0) as server,
+        colour.client(server.url, chunking=chunking) as client,
+    ):
+        for octets in (1000, 500_000):
+            with pytest.raises(LocalProtocolError) as caught:
+                client.send(broken(octets), sender=FROM, recipients=[TO])
+            assert isinstance(caught.value.__cause__, OSError)
+        client.send(BODY, sender=FROM, recipients=[TO])
+    assert [content for _, _, content, _ in SERVED] == [BODY]
+
+
+@pytest.mark.parametrize("address", ['"a b"@y.example', '"a> RCPT TO:<x"@y.example', '"a> SIZE=1"@y.example'])
+def test_d09_p20_p21_quotes_survive_a_relay(colour: Colour, address: str) -> None:
+    """What one of our servers took, our client hands on: the same mailbox, and nothing more, on the far side."""
+    with smtpx.ServerThread(Judge, port=0) as server, colour.client(server.url) as client:
+        for _ in range(2):
+            client.send(BODY, sender=address, recipients=[address])
+            [(sender, [recipient], _, params)] = SERVED[-1:]
+            assert (sender, recipient) == (address, address)
+            assert params == f"SIZE={len(BODY)}"
+            address = recipient
+
+
+def test_f16_no_bdat_where_it_is_not_offered(colour: Colour) -> None:
+    offered = [each for each in smtpx.STANDARD if each.keyword not in ("CHUNKING", "BINARYMIME")]
+    with (
+        smtpx.ServerThread(Judge, port=0, extensions=offered) as server,
+        colour.client(server.url, chunking=True) as client,
+    ):
+        assert not client.send(BODY, sender=FROM, recipients=[TO]).used_chunking
+        with pytest.raises(UnsupportedError):
+            client.send(b"\r\0\n", sender=FROM, recipients=[TO], body="BINARYMIME")
+    assert [content for _, _, content, _ in SERVED] == [BODY]
+
+
+@pytest.mark.parametrize("code", [523, 530, 538])
+def test_r136_auth_in_clear_refused(colour: Colour, code: int) -> None:
+    """Servers have three codes for it, and it is the same error for each."""
+    script = f"S: 220 x\nC: EHLO me\nS: 250-x\nS: 250 AUTH PLAIN\nC: AUTH PLAIN AHUAcA==\nS: {code} TLS first\n"
+    with ScriptedServer(script, tolerant=True) as server, pytest.raises(AuthenticationError) as caught:
+        colour.open(f"smtp://localhost:{server.port}?hello_name=me", auth=Password("u", "p"))
+    assert caught.value.reply is not None
+    assert caught.value.reply.code == code
+    assert not caught.value.is_temporary
+
+
+# Logins ---------------------------------------------------------------------------------------------------------------
+
+TOKEN = "t0ken" * 1640  # 8,200 octets
+RECORD = ScramRecord.make("hunter2 is secret", salt=b"0123456789abcdef", iterations=4096)
+
+
+class Doorman(smtpx.Session):
+    async def authenticate(self, identity: Credentials) -> None:
+        good = identity.token.matches(TOKEN) if identity.token else identity.is_proven
+        if not good and not identity.is_password("hunter2 is secret"):
+            raise smtpx.Reject.bad_credentials()
+
+    async def lookup(self, mechanism: str, username: str) -> ScramRecord:
+        return RECORD
+
+
+MECHANISMS = (PLAIN, LOGIN, XOAUTH2, OAUTHBEARER, SCRAM_SHA_256)
+
+
+@pytest.mark.parametrize("mechanism", [each.name for each in MECHANISMS])
+def test_d45_d21_no_secret_in_any_trace_and_long_tokens_work(colour: Colour, mechanism: str) -> None:
+    """On neither side, neither as it is nor in base64, whatever octet it begins at."""
+    served: list[str] = []
+    said: list[bytes] = []
+    is_token = mechanism in ("XOAUTH2", "OAUTHBEARER")
+    secret = TOKEN if is_token else "hunter2 is secret"
+    with (
+        smtpx.ServerThread(
+            Doorman,
+            port=0,
+            mechanisms=MECHANISMS,
+            allow_insecure_auth=True,
+            trace=lambda _, side, line: served.append(f"{side} {line}"),
+        ) as server,
+        colour.open(
+            server.url,
+            auth=BearerToken("user", TOKEN) if is_token else Password("user", secret),
+            auth_mechanisms=[mechanism],
+            trace=lambda _, octets: said.append(octets),
+        ) as connection,
+    ):
+        connection.noop()
+    for text in ("\n".join(served), b"".join(said).decode()):
+        assert f"AUTH {mechanism}" in text
+        assert "****" in text
+        assert "NOOP" in text
+        assert secret[:12] not in text
+        for shift in range(3):
+            assert base64.b64encode(secret[shift:][:9].encode()).decode() not in text
 
 
 # Fake ends of data, going out (H018) ----------------------------------------------------------------------------------

@@ -149,7 +149,10 @@ def test_nobody_there(colour: Colour) -> None:
         port = server.port
     with colour.client(f"smtp+plain://127.0.0.1:{port}", observer=keeper) as client, pytest.raises(ConnectError):
         client.send(MESSAGE, **TO)
-    assert keeper.names == ["message", "started", "open_failed", "closed", "ended"]
+    assert keeper.names == ["message", "started", "attempt_failed", "open_failed", "closed", "ended"]
+    ((address, reason),) = keeper.of("attempt_failed")
+    assert address == f"127.0.0.1:{port}"
+    assert "refused" in reason
     ((error, seconds),) = keeper.of("open_failed")
     assert isinstance(error, ConnectError)
     assert seconds >= 0
@@ -308,6 +311,49 @@ def test_who_reads_the_log_looks_on_too(colour: Colour, caplog: pytest.LogCaptur
     assert {record.__dict__["connection"] for record in caplog.records[alone:]} == {connection_id}
 
 
-def test_a_message_that_nobody_looks_at() -> None:
-    with watch.message(settings_for("smtp://localhost")) as take:
-        take(SendResult({}, {}))
+class _Books:
+    """A ledger of nothing but what it is told."""
+
+    def __init__(self, *jobs: str) -> None:
+        self.jobs = list(jobs)
+        self.told: list[Any] = []
+
+    def next_job(self) -> Any:  # noqa: ANN401
+        return self.jobs.pop(0) if self.jobs else None
+
+    def landed(self, job: Any, outcome: Any) -> None:  # noqa: ANN401
+        self.told.append((job, outcome))
+
+    def lost(self, job: Any, error: Any, *, begun: bool) -> None:  # noqa: ANN401
+        self.told.append((job, error, begun))
+
+
+def test_messages_of_a_flight_are_transactions() -> None:
+    keeper, result, lost = Keeper(), SendResult({}, {}), ConnectError("gone")
+    looking = watch.watch_for(settings_for("smtp://localhost", observer=keeper))
+    assert looking is not None
+    books = _Books("a", "b", "c")
+
+    def fly() -> None:
+        with looking.transactions(books) as ledger:
+            jobs: list[Any] = [ledger.next_job() for _ in range(4)]
+            assert jobs == ["a", "b", "c", None]
+            ledger.lost(jobs[1], lost, begun=True)
+            ledger.landed(jobs[0], result)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fly()
+    assert books.told == [("b", lost, True), ("a", result)]
+    ended = [(each.id.rpartition(".")[2], each.result, type(each.error)) for (each,) in keeper.of("transaction_ended")]
+    assert ended == [("2", None, ConnectError), ("1", result, type(None)), ("3", None, KeyboardInterrupt)]
+
+
+def test_one_of_many() -> None:
+    keeper = Keeper()
+    assert watch.bulk_messages(settings_for("smtp://localhost")) is None
+    begin = watch.bulk_messages(settings_for("smtp://localhost", observer=keeper))
+    assert begin is not None
+    watch.message_ended(begin(), None, None)
+    watch.message_ended(None, None, None)
+    assert keeper.events == [("message", True), ("ended", None, None)]

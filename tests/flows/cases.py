@@ -82,7 +82,8 @@ def deliver(
     then_clean: bool | None = True,
     **options: Any,
 ) -> Any:
-    """Deliver one message, whole and octet by octet; the result or the exception."""
+    """Deliver one message, whole and octet by octet; the result or the exception. Content that comes goes by threes."""
+    limits = ClientLimits(chunk_bytes=3) if chunks and limits is None else limits
     content = Content.of(content) if isinstance(content, bytes) else content
     outcomes = []
     for cut in (None, 1):

@@ -13,6 +13,7 @@ from smtpx.errors import (
     UnsupportedError,
 )
 from smtpx.flows.content import Content
+from smtpx.flows.steps import NextChunk, Receive, Send
 from smtpx.protocol.dialect import LMTP
 from smtpx.protocol.limits import ClientLimits
 from tests.flows.cases import (
@@ -169,6 +170,45 @@ def test_f27_chunks_of_unknown_length() -> None:
     text = ONE + ONE_OK + "C: BDAT 3\nC: a\nC: BDAT 3 LAST\nC: b\nS: 250 1\nS: 250 2"
     result = deliver(text, offers=BOTH, to=ABC[:1], content=Content(None), chunks=[b"a\r\n", b"", b"b\r\n"])
     assert result.reply.text == "2"
+
+
+def _chunks(content: Content, pieces: list[bytes], size: int) -> list[str]:
+    """The arguments and octets of the chunks that go out, one by one; every command is answered by 250."""
+    found: list[str] = []
+    flow = Case("CHUNKING", limits=ClientLimits(chunk_bytes=size)).start(ABC[:1]).deliver(content)
+    unread, answer = b"", None
+    try:
+        while True:
+            step = flow.send(answer)
+            answer = None
+            if isinstance(step, Send):
+                unread += b"".join(step.pieces)
+            elif isinstance(step, NextChunk):
+                answer = pieces.pop(0) if pieces else None
+            elif isinstance(step, Receive):
+                line, _, unread = unread.partition(b"\r\n")
+                answer = b"250 ok\r\n"
+                if line.startswith(b"BDAT"):
+                    length = int(line.split()[1])
+                    found.append(f"{line[5:].decode()}:{unread[:length].decode()}")
+                    unread = unread[length:]
+    except StopIteration:
+        assert unread == b""
+        return found
+
+
+@pytest.mark.parametrize(
+    ("content", "pieces", "size", "chunks"),
+    [
+        (None, [b"a", b"b"], 100, ["2 LAST:ab"]),
+        (None, [b"a", b"b"], 1, ["1:a", "1 LAST:b"]),
+        (b"ab", [], 100, ["2 LAST:ab"]),
+        (b"abcd", [], 1, ["1:a", "1:b", "1:c", "1 LAST:d"]),
+        (None, [b"ab", b"cd", b"ef", b"g"], 4, ["4:abcd", "3 LAST:efg"]),
+    ],
+)
+def test_f27_chunk_sizes(content: bytes | None, pieces: list[bytes], size: int, chunks: list[str]) -> None:
+    assert _chunks(Content(None) if content is None else Content.of(content), list(pieces), size) == chunks
 
 
 def test_two_chunks_may_be_unanswered() -> None:

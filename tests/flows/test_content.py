@@ -81,8 +81,8 @@ def test_pieces() -> None:
     assert taken(Content(data), 7)[0] is data
     assert taken(Content(b"abcdef"), 3) == [b"abc", b"def"]
     assert taken(Content(b""), 3) == []
-    assert taken(Content(None), 3, [b"a", b"", b"bcdef"]) == [b"a", b"bcdef"]
-    assert taken(Content(None, repair=True), 3, [b"a\n", b"b\r"]) == [b"a\r\n", b"b", b" "]
+    whole = b"abc"
+    assert taken(Content(None), 3, [whole])[0] is whole
 
 
 # Looking ahead -------------------------------------------------------------------------------------------------------
@@ -153,17 +153,17 @@ def test_an_error_of_ours_passes_as_it_is() -> None:
 
 
 def test_pieces_begin_with_the_head() -> None:
-    pieces = Pieces(Content(None, head=(b"a", b"b")))
-    found: list[bytes | None] = []
-    source = iter([b"c"])
-    for _ in range(4):
-        flow = pieces.next(10)
-        try:
-            next(flow)
-            flow.send(next(source, None))
-        except StopIteration as stop:
-            found.append(stop.value)
-    assert found == [b"a", b"b", b"c", None]
+    assert taken(Content(None, head=(b"a", b"b")), 2, [b"c"]) == [b"ab", b"c"]
+    assert taken(Content(None, head=(b"a", b"b")), 1, [b"c"]) == [b"a", b"b", b"c"]
+
+
+def test_small_pieces_are_put_together_and_large_ones_cut() -> None:
+    """A chunk for each line of a generator would be a round trip for each line, and more than servers put up with."""
+    assert taken(Content(None), 4, [b"ab", b"", b"cd", b"ef", b"g"]) == [b"abcd", b"efg"]
+    assert taken(Content(None), 4, [b"abcdefghi"]) == [b"abcd", b"efgh", b"i"]
+    assert taken(Content(None, repair=True), 4, [b"a\n", b"b\r"]) == [b"a\r\nb", b" "]
+    sizes = [len(each) for each in taken(Content(None), 1 << 18, [b"x" * 100] * 1000)]
+    assert sizes == [32_800, 32_800, 32_800, 1600]  # a slow source is not waited for any longer
 
 
 @given(st.binary(max_size=200), st.integers(1, 50))

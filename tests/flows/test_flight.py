@@ -187,6 +187,15 @@ def test_reset_behind_the_last_one_that_failed() -> None:
     assert played["b"].accepted
 
 
+def test_250_for_nobody_leaves_nothing_open() -> None:
+    for_nobody = say("250 m", "550 r", "250 to nobody") + "C: RSET\nS: 250 reset\n"
+    text = chunk("a", reset=False) + for_nobody + chunk("b", reset=False) + say(*OK[1:])
+    played = Played(text, job("a"), job("b"), max_in_flight=1)
+    assert isinstance(played["a"], PermanentRefusal)
+    assert played["b"].accepted
+    assert isinstance(Played(chunk("a") + say("250 reset") + for_nobody, job("a"))["a"], PermanentRefusal)
+
+
 def test_a_server_without_reset_gets_one_message_at_a_time() -> None:
     text = chunk("a") + say("502 what?", *OK[1:])
     text += chunk("b", reset=False) + say(*OK[1:]) + chunk("c", reset=False) + say(*OK[1:])

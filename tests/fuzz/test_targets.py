@@ -59,6 +59,21 @@ def _set(path: str, value: object) -> Breaks:
     return apply
 
 
+def _forgetting_what_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was under way when a connection was lost may go again."""
+    from smtpx.flows.flight import _Parcel
+
+    monkeypatch.setattr(_Parcel, "committed", property(lambda _: False, lambda *_: None), raising=False)
+
+
+def _without_resets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transaction that failed stays open for the message behind it."""
+    from smtpx.flows.flight import _Parcel
+
+    envelope = _Parcel.envelope
+    monkeypatch.setattr(_Parcel, "envelope", lambda self, *, with_reset: envelope(self, with_reset=False))
+
+
 def _careless_xor(one: bytes, other: bytes) -> bytes:
     return bytes(a ^ b for a, b in zip(one, other, strict=False))
 
@@ -88,6 +103,7 @@ BROKEN: dict[str, tuple[Breaks, ...]] = {
         _set("smtpx.flows.outcome:Tally.refuse_all", lambda *_: None),
         _set("smtpx.flows.session:_is_verified", lambda _: True),
         _set("smtpx.protocol.client:ClientProtocol._check_class", lambda *_: None),
+        _forgetting_what_was_sent,
     ),
     "client_hello": (_returns("fuzz.targets.client_hello:AlpnWatch.allows", lambda allows: not allows),),
     "commands": (
@@ -108,6 +124,7 @@ BROKEN: dict[str, tuple[Breaks, ...]] = {
         _set("smtpx.flows.outcome:Tally.refuse_all", lambda *_: None),
         _returns("smtpx.flows.content:Pieces._cut", lambda piece: piece and piece[:-1]),
         _returns("smtpx.wire.dots:DotEncoder.end", lambda _: b"\r\n.\r\n"),
+        _without_resets,
     ),
     "params": (
         _set("smtpx.wire.params:_XCHAR_OUT", __import__("re").compile(rb"[^!-<>-~]")),
@@ -127,7 +144,7 @@ BROKEN: dict[str, tuple[Breaks, ...]] = {
         _set("smtpx.wire.dots:END_OF_DATA", b"\n.\r\n"),
         _set("smtpx.protocol.body:NewlineCheck.feed", lambda *_: None),
         _set("smtpx.protocol.server:ServerProtocol.count_junk", lambda _: False),
-        _set("smtpx.protocol.server:ServerProtocol._fail_chunk", lambda self, reply: self.reply(reply)),
+        _set("smtpx.protocol.reception:Reception._fail_chunk", lambda self, reply: self._machine.reply(reply)),
     ),
     "urls": (_set("smtpx.client.settings:_HOST", __import__("re").compile(".*")),),
 }

@@ -59,3 +59,11 @@ def test_failures_name_every_address() -> None:
         "can't connect to 192.0.2.3 port 25 from 192.0.2.7: no time was left to try it"
     )
     assert (error.stage, error.is_temporary, error.__cause__) == ("connect", True, refused)
+
+
+def test_who_wants_to_hears_of_each_failure() -> None:
+    told: list[tuple[str, str]] = []
+    failures = Failures(Target("h", 25), lambda address, reason: told.append((address, reason)))
+    failures.add(Place(socket.AF_INET6, ("2001:db8::1", 25, 0, 0)), errno.ECONNREFUSED)
+    failures.late([Place(socket.AF_INET, ("192.0.2.1", 25))], [], 1.5)
+    assert told == [("[2001:db8::1]:25", "Connection refused"), ("192.0.2.1:25", "no answer in 1.5 s")]

@@ -114,20 +114,20 @@ def test_no_certificate(tmp_path: Path, content: bytes | None, what: str) -> Non
 
 def test_a_fingerprint_tells_what_happened_to_files(tmp_path: Path) -> None:
     files = CertificateFiles.of(tmp_path / "cert.pem", tmp_path / "key.pem")
-    assert fingerprint([files]) == (None, None)
+    assert fingerprint(files.paths) == (None, None)
     for path in (files.certificate, files.key):
         assert path is not None
         path.write_bytes(b"x")
         os.utime(path, ns=(1, 1))
-    seen = [fingerprint([files])]
-    assert fingerprint([files]) == seen[0]
+    seen = [fingerprint(files.paths)]
+    assert fingerprint(files.paths) == seen[0]
     (tmp_path / "new").write_bytes(b"x")
     os.utime(tmp_path / "new", ns=(1, 1))
     os.rename(tmp_path / "new", files.certificate)  # as ACME clients do it
-    seen.append(fingerprint([files]))
+    seen.append(fingerprint(files.paths))
     files.certificate.write_bytes(b"xy")
     os.utime(files.certificate, ns=(1, 1))
-    seen.append(fingerprint([files]))
+    seen.append(fingerprint(files.paths))
     os.utime(files.certificate, ns=(2, 2))
-    seen.append(fingerprint([files]))
+    seen.append(fingerprint(files.paths))
     assert len(set(seen)) == 4

@@ -232,6 +232,15 @@ def test_unix_socket(tmp_path: Path) -> None:
             assert sock.getpeername() == path
 
 
+def test_a_name_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: given_up.wait(60))
+    with pytest.raises(ConnectError, match=r"can't find mail\.example: no answer in 0\.02 s") as caught:
+        connect(Target("mail.example", 25), 0.02)
+    given_up.set()
+    assert caught.value.stage == "connect"
+
+
 @pytest.mark.parametrize(
     "error", [socket.gaierror(socket.EAI_NONAME, "not known"), UnicodeError("label too long"), OSError("broken")]
 )

@@ -4,12 +4,14 @@ import gc
 import ssl
 import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
 from smtpx.errors import ConfigurationError, TLSError
 from smtpx.net.tls import TLSLayer, client_context, recipe_of, server_tls
+from tests.certificates import Authority
 
 Files = tuple[Path, Path, Path]
 
@@ -158,7 +160,14 @@ def test_a_name_that_tls_does_not_know(files: Files) -> None:
 def test_contexts(files: Files, tmp_path: Path) -> None:
     assert client_context().minimum_version is ssl.TLSVersion.TLSv1_2
     server_tls_context = server_tls(files[1], files[2])
-    assert server_tls_context.options & ssl.OP_NO_RENEGOTIATION
+    for context in (client_context(), server_tls_context):
+        assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+        assert context.maximum_version is ssl.TLSVersion.MAXIMUM_SUPPORTED
+        assert context.options & ssl.OP_NO_RENEGOTIATION
+        assert context.options & ssl.OP_NO_COMPRESSION
+    assert server_tls_context.verify_mode is ssl.CERT_NONE  # no certificate is asked for
+    library = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    assert server_tls_context.get_ciphers() == library.get_ciphers()
     with pytest.raises(ConfigurationError, match=r"none\.pem"):
         client_context(ca_file=tmp_path / "none.pem")
     with pytest.raises(ConfigurationError):
@@ -381,3 +390,70 @@ def test_the_chain_of_the_peer(files: Files, monkeypatch: pytest.MonkeyPatch) ->
     client, server = pair(files)
     pump(client, server)
     assert client.peer_chain == (b"own", b"issuer")
+
+
+# Clients' certificates ------------------------------------------------------------------------------------------------
+
+
+def with_client(files: Files, certificate: Path | None, **options: Any) -> list[TLSLayer]:  # noqa: ANN401
+    context = client_context(ca_file=files[0])
+    if certificate is not None:
+        context.load_cert_chain(certificate)
+    client = TLSLayer(context, server_hostname="mail.example.org")
+    server = TLSLayer(server_tls(files[1], files[2], **options), server_side=True)
+    client.start()
+    server.start()
+    return [client, server]
+
+
+@pytest.mark.parametrize(("email", "identity"), [("me@x.example", "me@x.example"), (None, "Test server")])
+@pytest.mark.parametrize("how", ["request", "require"])
+def test_whom_a_clients_certificate_names(
+    files: Files, tmp_path: Path, email: str | None, identity: str, how: str
+) -> None:
+    authority = Authority()
+    own = tmp_path / "own.pem"
+    own.write_bytes(authority.issue(email=email).pem)
+    client, server = with_client(files, own, client_ca=authority.trust(tmp_path), client_certificates=how)
+    pump(client, server)
+    assert (server.facts.verified, server.facts.peer_identity) == (True, identity)
+
+
+@pytest.mark.parametrize("how", ["request", "require"])
+def test_a_clients_certificate_that_is_missing_or_bad(files: Files, tmp_path: Path, how: str) -> None:
+    authority = Authority().trust(tmp_path)
+    client, server = with_client(files, None, client_ca=authority, client_certificates=how)
+    if how == "require":
+        with pytest.raises(TLSError, match="peer did not return a certificate"):
+            pump(client, server)
+    else:
+        pump(client, server)
+        assert (server.facts.verified, server.facts.peer_identity) == (False, None)
+    own = tmp_path / "own.pem"
+    own.write_bytes(Authority("Somebody else").issue(email="me@x.example").pem)
+    client, server = with_client(files, own, client_ca=authority, client_certificates=how)
+    with pytest.raises(TLSError, match="not good"):
+        pump(client, server)
+
+
+@pytest.mark.parametrize("name", ["a\nb@x.example", " me@x.example", ""])
+def test_names_that_could_mislead_are_none(name: str, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, server = pair(files)
+    pump(client, server)
+
+    class Shown:
+        def getpeercert(self) -> dict[str, object]:
+            return {"subjectAltName": (("email", name), ("email", "me@x.example"))}
+
+    monkeypatch.setattr(server, "_object", Shown())
+    assert server._peer_identity() is None
+
+
+def test_clients_can_not_be_verified_by_nothing(files: Files, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match='"require" needs client_ca'):
+        server_tls(files[1], files[2], client_certificates="require")
+    with pytest.raises(ConfigurationError, match=r"can't read authorities from .*none\.pem"):
+        server_tls(files[1], files[2], client_ca=tmp_path / "none.pem")
+    recipe = recipe_of(server_tls(files[1], files[2], client_ca=files[0]))
+    assert recipe is not None
+    assert recipe.paths == (files[1], files[2], files[0])

@@ -366,6 +366,37 @@ def answering(kind: type[Any], answer: Answer | Callable[[Any], Answer]) -> Call
     return lambda: Policy({kind: answer})
 
 
+class AtServer:
+    """Keeps what a server tells."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def heard(self, line: bytes) -> None:
+        self.told.append(("heard", line))
+
+    def responded(self) -> None:
+        self.told.append(("responded",))
+
+    def content_ended(self, size: int) -> None:
+        self.told.append(("content", size))
+
+    def said(self, reply: Reply) -> None:
+        self.told.append(("said", reply.code))
+
+
+def greeted(settings: ServerSettings | None = None) -> ServerProtocol:
+    """A protocol whose greeting was sent."""
+    protocol = ServerProtocol(settings or make_settings())
+    protocol.greet()
+    assert protocol.data_to_send().startswith(b"220 ")
+    return protocol
+
+
+def feed(protocol: ServerProtocol, text: str) -> None:
+    protocol.receive_data(text.encode())
+
+
 def play(
     *script: str | bytes | Turn,
     settings: ServerSettings | None = None,

@@ -197,8 +197,8 @@ ROWS = [
     _after_ehlo(
         "R77 parameters",
         PLAIN,
-        MAIL + "RCPT TO:<b@c.example> X=1\r\nRCPT TO:<b@c.example> =\r\n",
-        "250 2.1.0,555 5.5.4,501 5.5.4",
+        MAIL + "RCPT TO:<b@c.example> X=1\r\nRCPT TO:<b@c.example> =\r\nRCPT TO:<b@c.example> NOTIFY=NEVER\r\n",
+        "250 2.1.0,555 5.5.4,501 5.5.4,555 5.5.4",
     ),
     _after_ehlo("R78 BY", PLAIN, MAIL + "RCPT TO:<b@c.example> BY=1;R\r\n", "250 2.1.0,555 5.5.4"),
     _after_ehlo("R80 not ASCII", PLAIN, MAIL + "RCPT TO:<\u00fc@b.example>\r\n", "250 2.1.0,553 5.6.7"),
@@ -639,6 +639,12 @@ def test_r155_deadline_of_a_handshake_is_not_answered() -> None:
     assert ends(EHLO, "STARTTLS\r\n", EXPIRE, settings=TLS_TOO).codes == ["250", "220 2.0.0"]
 
 
+def test_r157_the_session_is_told_that_its_transaction_is_gone() -> None:
+    outcome = play(EHLO, ENVELOPE, "STARTTLS\r\n", settings=TLS_TOO)
+    assert outcome.codes[-1] == "220 2.0.0"
+    assert outcome.of(ResetAsked) == [ResetAsked("STARTTLS")]
+
+
 def test_r158_tls_not_to_be_had_now() -> None:
     outcome = survives(EHLO, "STARTTLS\r\n", MAIL, settings=TLS_TOO,
                        policy=answering(StartTLSAsked, replies.make(454, "4.7.0", "later")))  # fmt: skip
@@ -800,17 +806,24 @@ def test_b01_chunks_arrive_exactly(chunks: list[bytes]) -> None:
     assert survives(EHLO, ENVELOPE, octets).contents == [b"".join(chunks)]
 
 
-B02 = [
-    ((EHLO,), "503 5.5.1"),
-    ((EHLO, MAIL), "503 5.5.1"),
-    ((EHLO, ENVELOPE, "BDAT 51\r\n" + "x" * 51), "503 5.5.1"),
-]
+CHUNK_OF_A_COMMAND = "BDAT 6 LAST\r\nNOOP\r\n"
+B02 = {
+    "no MAIL": ((EHLO, CHUNK_OF_A_COMMAND), "503 5.5.1"),
+    "no RCPT": ((EHLO, MAIL, CHUNK_OF_A_COMMAND), "503 5.5.1"),
+    "too large": ((EHLO, ENVELOPE, "BDAT 51\r\n" + "NOOP\r\n" * 8 + "RSE"), "552 5.3.4"),
+    "behind one too large": ((EHLO, ENVELOPE, "BDAT 51\r\n" + "x" * 51, CHUNK_OF_A_COMMAND), "503 5.5.1"),
+    "bad second word": ((EHLO, ENVELOPE, "BDAT 6 NEXT\r\nNOOP\r\n"), "501 5.5.4"),
+    "refused by the session": ((EHLO, ENVELOPE, "BDAT 6\r\nNOOP\r\n"), "555 5.0.0"),
+}
 
 
-@pytest.mark.parametrize(("before", "code"), B02)
-def test_b02_in_step_behind_every_refusal(before: tuple[str, ...], code: str) -> None:
-    outcome = survives(*before, "BDAT 6 LAST\r\nNOOP\r\n", settings=SMALL)
-    assert outcome.codes[-1] == code
+@pytest.mark.parametrize("why", B02)
+def test_b02_in_step_behind_every_refusal(why: str) -> None:
+    script, code = B02[why]
+    policy = answering(ChunkEnded, replies.make(555, "5.0.0", "no"))
+    outcome = survives(*script, NOOP, settings=SMALL, policy=policy)
+    assert outcome.codes[-2:] == [code, "250 2.0.0"]
+    assert outcome.messages == []
 
 
 def test_d02_line_limit_behind_a_chunk() -> None:
@@ -836,6 +849,15 @@ def test_d05_oversize_by_lmtp_is_read_to_its_end(command: str) -> None:
 def test_d06_by_data(size: int, code: str) -> None:
     outcome = survives(EHLO, ENVELOPE + DATA, "x" * (size - 2) + "\r\n.\r\n", settings=SMALL)
     assert outcome.codes[-1] == code
+
+
+@pytest.mark.parametrize("limit", [1, 63, 4095, 4096, 4097, 8193, 8194])
+def test_x15_limits_of_a_long_line(limit: int) -> None:
+    settings = make_settings(limits={"max_message_bytes": limit})
+    outcome = survives(EHLO, ENVELOPE + DATA, "a" * 8192 + "\r\n.\r\n", settings=settings)
+    assert outcome.codes[-1] == ("250 2.0.0" if limit == 8194 else "552 5.3.4")
+    outcome = survives(EHLO, ENVELOPE + DATA, "a" * (limit - 2) + "\r\n.\r\n", settings=settings)
+    assert outcome.codes[-1] == ("552 5.3.4" if limit < 2 else "250 2.0.0")
 
 
 def test_d11_mail_in_a_transaction() -> None:
@@ -871,6 +893,23 @@ def test_d38_every_refusal_counts(line: str) -> None:
     assert len(outcome.codes) == 2 + 20
 
 
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("MAIL FROM:<x>\r\n", "501 5.1.7"),
+        ("MAIL FROM:<a@b.example> SIZE=x\r\n", "501 5.5.4"),
+        ("\r\n", "500 5.5.2"),
+        ("ABCD\r\n", "500 5.5.2"),
+        ("ABCDE\r\n", "500 5.5.2"),
+        ("AUTH PLAIN x\r\n", "501 5.5.2"),
+        ("RCPT TO:<b@c.example>\r\n", "503 5.5.1"),
+    ],
+)
+def test_d38_r20_r21_r22_f03_mistakes_count(line: str, code: str) -> None:
+    outcome = ends(EHLO, line * 1000, settings=WITH_AUTH, cuts=(None, 17))
+    assert outcome.codes == ["250", *[code] * 19, "421 4.7.0"]
+
+
 # LMTP -------------------------------------------------------------------------------------------------------------
 
 NO = replies.make(555, "5.0.0", "no")
@@ -902,6 +941,14 @@ def test_l4_duplicates() -> None:
 def test_l_a_missing_verdict_is_not_success() -> None:
     assert _lmtp((None, None), RCPT + TO_C + RCPT)[2] == "451 4.3.0 <b@server.example>"
     assert len(_lmtp((None, None, None), RCPT)) == 1
+
+
+@pytest.mark.parametrize("text", [(DATA, "a\nb\r\n.\r\n"), ("BDAT 3 LAST\r\na\nb",)], ids=["DATA", "BDAT"])
+def test_l_5_a_message_that_is_no_good_is_refused_for_each(text: tuple[str, ...]) -> None:
+    outcome = survives(LHLO, ENVELOPE + TO_C + RCPT, *text, settings=LMTP_SETTINGS)
+    assert outcome.codes[-3:] == ["550 5.5.2"] * 3
+    names = [reply.text.split()[0] for reply in outcome.replies[-3:]]
+    assert names == ["<b@server.example>", "<c@server.example>", "<b@server.example>"]
 
 
 def test_l_no_recipient_no_verdict() -> None:

@@ -10,28 +10,9 @@ from smtpx.protocol.events import AuthAsked, BodyEnded, HelloAsked, MailAsked, P
 from smtpx.protocol.facts import TLSFacts
 from smtpx.protocol.server import ServerProtocol
 from smtpx.wire.reply import Reply
-from tests.protocol.server_peer import CUTS, EHLO, ENVELOPE, MECHANISMS, TLS_FACTS, make_settings
+from tests.protocol.server_peer import CUTS, EHLO, ENVELOPE, MECHANISMS, TLS_FACTS, AtServer, make_settings
 
 ASKING = (AuthAsked, BodyEnded, HelloAsked, MailAsked, PauseAsked, RcptAsked, ResetAsked)
-
-
-class AtServer:
-    """Keeps what a server tells."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[Any, ...]] = []
-
-    def heard(self, line: bytes) -> None:
-        self.told.append(("heard", line))
-
-    def responded(self) -> None:
-        self.told.append(("responded",))
-
-    def content_ended(self, size: int) -> None:
-        self.told.append(("content", size))
-
-    def said(self, reply: Reply) -> None:
-        self.told.append(("said", reply.code))
 
 
 class AtClient:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import os
 import socket
 import ssl
 import struct
@@ -330,3 +331,27 @@ class RawClient:
         """Vanish with an RST."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
+
+
+async def exchange(client: RawClient) -> None:
+    """See that the server works."""
+    assert await client.say(EHLO + "NOOP\r\n", 2) == ["250", "250 2.0.0"]
+
+
+class Faulty(socket.socket):
+    """A listening socket whose `accept` fails as often as it is told."""
+
+    faults: list[int]
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self.faults:
+            number = self.faults.pop(0)
+            raise OSError(number, os.strerror(number))
+        return super().accept()
+
+
+def faulty(*faults: int) -> Faulty:
+    sock = Faulty()
+    sock.bind(("127.0.0.1", 0))
+    sock.faults = list(faults)
+    return sock

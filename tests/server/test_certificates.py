@@ -15,6 +15,7 @@ from smtpx.errors import ConfigurationError
 from smtpx.net.tls import server_tls
 from smtpx.server.certificates import Certificates
 from smtpx.server.listener import Listener, Server
+from smtpx.server.observer import ServerObserver
 from smtpx.server.session import Session
 from tests.server.rig import EHLO, RawClient, Recorder, eventually, recorders, running
 
@@ -337,3 +338,76 @@ def test_a_certificate_that_is_not_in_force_at_the_start(pair: Pair, caplog: pyt
     certificates.start()
     assert certificates.not_after is None
     assert "has expired" in caplog.text
+
+
+# Clients' certificates, and who looks on ------------------------------------------------------------------------------
+
+
+class Told(ServerObserver):
+    def __init__(self) -> None:
+        self.told: list[tuple[str | None, float | None]] = []
+
+    def certificates_reloaded(self, error: str | None, not_after: float | None) -> None:
+        self.told.append((error, not_after))
+
+
+async def test_an_observer_is_told_of_reloads(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    observer = Told()
+    async with running(tls=pair.tls(), tls_watch_seconds=None, observer=observer) as server:
+        first = server.certificates.not_after
+        pair.issue(not_after=datetime.now(UTC) + 60 * DAY)
+        server.reload_tls()
+        second = server.certificates.not_after
+        pair.replace(pair.certificate, b"garbage")
+        with pytest.raises(ConfigurationError):
+            server.reload_tls()
+    assert observer.told[:2] == [(None, first), (None, second)]
+    assert first is not None
+    assert second is not None
+    assert second > first
+    ((error, not_after),) = observer.told[2:]
+    assert error is not None
+    assert "can't use certificate" in error
+    assert not_after == second
+
+    class Broken(ServerObserver):
+        def certificates_reloaded(self, error: str | None, not_after: float | None) -> None:
+            raise ValueError
+
+    pair.issue()
+    async with running(tls=pair.tls(), observer=Broken()) as server:
+        server.reload_tls()
+    assert caplog.text.count("certificates_reloaded of the observer raised") == 2
+
+
+def test_an_observer_is_told_what_is_wrong_at_the_start(pair: Pair) -> None:
+    observer = Told()
+    pair.issue(not_after=datetime.now(UTC) - DAY)
+    Certificates([pair.tls()], observer).start()
+    ((error, not_after),) = observer.told
+    assert error is not None
+    assert "has expired" in error
+    assert not_after is None
+    Certificates([], observer).start()
+    assert len(observer.told) == 1
+
+
+def test_the_authority_of_clients_is_watched(pair: Pair, tmp_path: Path) -> None:
+    authority = tmp_path / "clients.pem"
+    pair.replace(authority, AUTHORITY.cert_pem.bytes())
+    context = server_tls(pair.certificate, pair.key, client_ca=authority, client_certificates="require")
+    certificates = Certificates([context])
+    certificates.start()
+    assert not certificates.reload_if_changed()
+    pair.replace(authority, trustme.CA().cert_pem.bytes())
+    assert certificates.reload_if_changed()
+    assert certificates.error is None
+    fresh = certificates.current(context)
+    assert fresh is not None
+    assert fresh is not context
+    assert fresh.verify_mode is ssl.CERT_REQUIRED
+    assert fresh.get_ca_certs() != context.get_ca_certs()
+    pair.replace(authority, b"garbage")
+    assert certificates.reload_if_changed()
+    assert certificates.error is not None
+    assert "can't read authorities" in certificates.error

@@ -4,6 +4,7 @@ from typing import Any
 
 from smtpx.extensions.dsn import ENVID, NOTIFY
 from smtpx.server.body import Body
+from smtpx.server.middleware import Middleware, Stack
 from smtpx.server.session import Reject, Session
 from smtpx.wire.address import Mailbox
 from smtpx.wire.params import Params
@@ -58,3 +59,15 @@ async def test_p14_the_framework_keeps_the_envelope() -> None:
         "reset",
         (None, (), ()),
     ]
+
+
+class Passing(Middleware):
+    """Has no opinion."""
+
+
+async def test_sessions_inside_of_others_see_it_too() -> None:
+    kind = type("Fresh", (Forgetful,), {"seen": []})
+    async with running(Stack(kind, Passing, Passing)) as server, await RawClient.open(server) as client:
+        await client.say(EHLO + MAIL + "RCPT TO:<b@x.example>\r\nDATA\r\n", 4)
+        assert await client.say("x\r\n.\r\n") == ["250 2.0.0"]
+    assert "<Envelope from a@client.example to 1 recipients>" in kind.seen  # type: ignore[attr-defined]

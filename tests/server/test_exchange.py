@@ -3,8 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -12,7 +11,6 @@ from smtpx.protocol import replies
 from smtpx.protocol.dialect import LMTP, SMTP, Dialect
 from smtpx.protocol.events import (
     AbortCause,
-    AuthAsked,
     AuthFailed,
     BodyAborted,
     BodyEnded,
@@ -33,21 +31,15 @@ from smtpx.protocol.events import (
     VerbAsked,
 )
 from smtpx.protocol.limits import ServerLimits
-from smtpx.sasl import Credentials
-from smtpx.sasl.credentials import Secret
 from smtpx.server.body import Body
-from smtpx.server.exchange import Exchange, Shell
-from smtpx.server.guard import Guard
-from smtpx.server.hooks import Hooks
 from smtpx.server.session import Reject, Session, ok, reply
 from smtpx.wire.address import NULL_SENDER, Mailbox
 from smtpx.wire.params import NO_PARAMS
 from smtpx.wire.reply import Reply
+from tests.server.exchange_rig import LOGIN, TO, Rig, fail, refuse, session
 
-TO = Mailbox("b", "server.example")
 MAIL = MailAsked(NULL_SENDER, NO_PARAMS)
 RCPT = RcptAsked(TO, NO_PARAMS)
-LOGIN = AuthAsked(Credentials("PLAIN", "user"))
 ASK = VerbAsked("XASK", None)
 
 
@@ -55,117 +47,6 @@ ASK = VerbAsked("XASK", None)
 def verbose(caplog: pytest.LogCaptureFixture) -> None:
     """Lines are made only for those who read them."""
     caplog.set_level(logging.INFO, "smtpx.server")
-
-
-class Core:
-    """A protocol that asks and notes what it is answered."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        limits = ServerLimits(body_ahead_bytes=10)
-        self.settings = SimpleNamespace(limits=limits, dialect=dialect)
-        self.is_asking = True
-        self.awaits_handshake = self.in_transaction = False
-        self.sender = NULL_SENDER
-        self.recipients = [TO]
-        self.answers: list[tuple[Any, ...]] = []
-        self.early: list[Reply] = []
-        self.closed: Reply | None = None
-        self.auth_failures = 0
-
-    def answer(self, *answers: Reply | None) -> None:
-        self.answers.append(answers)
-
-    def answer_next(self, verdict: Reply) -> None:
-        self.early.append(verdict)
-
-    answer_lookup = answer
-
-    def close(self, refusal: Reply | None, reason: str) -> None:
-        self.closed = refusal
-
-
-class Rig:
-    """An exchange, and everything it did to its surroundings. It is its own shell."""
-
-    def __init__(self, session: Session | None = None, *, dialect: Dialect = SMTP, **limits: int) -> None:
-        self.core = Core(dialect)
-        self.done: list[str] = []
-        self.lines: list[str] = []
-        self.has_peer = True
-        self.peer: Any = SimpleNamespace(address="192.0.2.1", id="id", transaction_id=None, verdicts=None)
-        self.patience = SimpleNamespace(
-            await_handler=lambda **delay: self.done.append("await handler"),
-            await_verdict=lambda: self.done.append("await verdict"),
-            await_auth=lambda: self.done.append("await turn"),
-            begin_content=lambda: None,
-        )
-        hooks = Hooks(session or Session(), asyncio.get_running_loop(), self.log, "id")
-        self.hooks = hooks
-        if session is not None:
-            session.peer = self.peer
-        self.guard = Guard(ServerLimits(**limits))
-        self.refusal: Reply | None = None  # of whom a peer speaks for
-        self.exchange = Exchange(cast("Any", self.core), hooks, self.guard, cast("Shell", self))
-
-    def log(self, level: int, text: str, *args: object, error: BaseException | None = None) -> None:
-        self.lines.append(f"{logging.getLevelName(level)} {text % args}")
-
-    def limit_hit(self, limit: str, value: float) -> None:
-        self.lines.append(f"{limit} {value:g}")
-
-    def recount(self) -> Reply | None:
-        return self.refusal
-
-    def flush(self) -> None:
-        self.done.append("flush")
-
-    def advance(self) -> None:
-        self.done.append("advance")
-
-    def start_tls(self) -> None:
-        self.done.append("start TLS")
-
-    def protocol_ended(self, event: ConnectionEnded) -> None:
-        self.done.append(event.reason)
-
-    async def handle(self, *events: Event) -> "Rig":
-        """Handle events in a callback of the loop, as a connection does; each when the one before is dealt with."""
-        for event in events:
-            asyncio.get_running_loop().call_soon(self.exchange.handle, event)
-            await asyncio.sleep(0)
-            async with asyncio.timeout(2):
-                while self.exchange.is_waiting:  # noqa: ASYNC110 - what is waited for sets no event
-                    await asyncio.sleep(0)
-        self.hooks.stop()
-        await asyncio.sleep(0)
-        return self
-
-    @property
-    def answers(self) -> list[Any]:
-        """What the protocol was answered, where that was one thing."""
-        return [answer[0] if answer else None for answer in self.core.answers]
-
-
-def session(wait: bool, **methods: Callable[..., Any]) -> Session:
-    """A session with hooks that return what these functions give, or raise what they raise."""
-
-    def hook(function: Callable[..., Any]) -> Any:  # noqa: ANN401
-        async def call(self: Session, *args: Any) -> Any:  # noqa: ANN401
-            if wait:
-                await asyncio.sleep(0)
-            return function(*args)
-
-        return call
-
-    return type("Made", (Session,), {name: hook(function) for name, function in methods.items()})()
-
-
-def refuse(*args: object) -> None:
-    raise Reject(550, "5.7.1", "no")
-
-
-def fail(*args: object) -> None:
-    raise RuntimeError
 
 
 QUESTIONS = [
@@ -220,39 +101,10 @@ async def test_h078_refused_recipients_are_logged_up_to_a_number() -> None:
     assert rig.lines[20] == "INFO 5 more recipients refused"
 
 
-async def test_h087_logins() -> None:
-    rig = Rig(session(False, authenticate=refuse), auth_failures_per_ip_minute=2)
-    await rig.handle(LOGIN, AuthFailed("SCRAM-SHA-256", "user"), LOGIN, LookupAsked("SCRAM-SHA-256", "user"))
-    assert [str(answer) for answer in rig.answers] == [
-        "550 5.7.1 no",
-        "454 4.7.0 temporary authentication failure",
-        "454 4.7.0 temporary authentication failure",
-    ]
-    assert rig.lines == [
-        "INFO login failed with PLAIN",
-        "INFO login failed with SCRAM-SHA-256",
-        "auth_failures_per_ip_minute 2",
-        "auth_failures_per_ip_minute 2",
-    ]
-    rig = await Rig(session(False, authenticate=lambda identity: None)).handle(LOGIN)
-    assert rig.answers == [replies.AUTHENTICATED]
-
-
-@pytest.mark.parametrize("wait", [False, True])
-async def test_lookups(wait: bool) -> None:
-    event = LookupAsked("CRAM-MD5", "user")
-    secret = Secret("x")
-    for found in (secret, None):
-        rig = await Rig(session(wait, lookup=lambda *args, found=found: found)).handle(event)
-        assert rig.answers == [found]
-    rig = Rig(session(wait, lookup=lambda *args: None))
-    rig.core.is_asking = False
-    assert (await rig.handle(event)).answers == []
-    rig = await Rig(session(wait, lookup=refuse)).handle(event)
-    assert str(rig.answers[0]) == "550 5.7.1 no"
-    assert rig.lines == ["INFO login failed with CRAM-MD5"]
-    rig = await Rig(session(wait, lookup=lambda *args: "x")).handle(event)
-    assert str(rig.answers[0]) == "451 4.3.0 internal error; reference id-1"
+async def test_what_is_about_logins_is_for_logins() -> None:
+    rig = Rig(session(False, lookup=lambda *args: None))
+    await rig.handle(AuthFailed("CRAM-MD5", "user"), LookupAsked("CRAM-MD5", "user"))
+    assert (rig.lines, rig.answers) == (["INFO login failed with CRAM-MD5"], [None])
 
 
 async def test_starttls() -> None:
@@ -412,48 +264,6 @@ async def test_h094_whoever_a_peer_speaks_for_may_be_one_too_many() -> None:
 async def test_rule_3_limits_of_the_protocol_are_passed_on() -> None:
     rig = await Rig().handle(LimitHit("max_recipients", 100))
     assert rig.lines == ["max_recipients 100"]
-
-
-async def test_a_user_who_is_guessed_too_often_is_refused_late() -> None:
-    rig = Rig(session(False, authenticate=refuse, lookup=refuse), auth_failures_per_user=1)
-    rig.core.settings.limits = ServerLimits(auth_failure_delay_seconds=0.02)
-    rig.core.auth_failures = 1
-    rig.guard.count_failure("198.51.100.1", "user", asyncio.get_running_loop().time())
-    began = asyncio.get_running_loop().time()
-    await rig.handle(LOGIN, LookupAsked("SCRAM-SHA-256", "user"))
-    assert asyncio.get_running_loop().time() - began > 0.07
-    assert rig.answers == [replies.CANNOT_AUTHENTICATE_NOW] * 2
-    assert rig.lines == ["auth_failures_per_user 1"] * 2
-
-
-async def test_a_login_waits_for_its_turn() -> None:
-    rig = Rig(session(False, authenticate=lambda identity: None), max_auth_checks_per_ip=1)
-    busy = rig.guard.auth_turns.take("192.0.2.1", lambda: None)
-    asyncio.get_running_loop().call_soon(rig.exchange.handle, LOGIN)
-    await asyncio.sleep(0.01)
-    assert rig.exchange.is_waiting
-    assert (rig.done, rig.lines, rig.answers) == (["await turn"], ["max_auth_checks_per_ip 1"], [])
-    busy.end()
-    await asyncio.sleep(0.01)
-    assert not rig.exchange.is_waiting
-    assert rig.answers == [replies.AUTHENTICATED]
-    assert rig.guard.auth_turns.is_idle
-    rig.hooks.stop()
-
-
-async def test_a_login_that_waits_can_be_given_up() -> None:
-    rig = Rig(session(False, authenticate=lambda identity: None), max_auth_checks=1)
-    busy = rig.guard.auth_turns.take("198.51.100.1", lambda: None)
-    asyncio.get_running_loop().call_soon(rig.exchange.handle, LOGIN)
-    await asyncio.sleep(0.01)
-    assert rig.lines == ["max_auth_checks 1"]
-    rig.exchange.end_pause()
-    rig.exchange.end_login()
-    assert not rig.exchange.is_waiting
-    busy.end()
-    await asyncio.sleep(0.01)
-    assert rig.answers == []
-    assert rig.guard.auth_turns.is_idle
 
 
 async def test_a_message_that_finds_the_memory_full_goes_straight_to_the_session() -> None:

@@ -53,3 +53,13 @@ async def test_rule_5_memory() -> None:
     load.stop()
     assert not load.is_high
     load.stop()
+
+
+async def test_full_memory() -> None:
+    load = Load(10, 1000)
+    load.hold(950)
+    assert not load.has_full_memory
+    load.hold(1)
+    assert load.has_full_memory
+    load.hold(-951)
+    load.stop()

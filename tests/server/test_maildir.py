@@ -18,8 +18,9 @@ import pytest
 
 from smtpx.protocol.dialect import LMTP
 from smtpx.protocol.limits import ServerLimits
+from smtpx.server.listener import Server
 from smtpx.server.maildir import Files, GivenUp, Maildir, MaildirSession, NewMessage, _store
-from smtpx.server.settings import Deadlines
+from smtpx.server.patience import Due
 from tests.server.rig import EHLO, ENV, MAIL, OPEN, RCPT, RawClient, eventually, fresh_server_tls, running
 
 STEPS = ["open", "write", "sync", "rename", "sync_directory"]
@@ -282,11 +283,13 @@ async def test_h092_unhealthy_until_a_fresh_file_is_safe(tmp_path: Path, caplog:
         assert await send(client, "x\r\n") == "451 4.3.0"
         for _ in range(2):
             assert await client.say(MAIL) == ["451 4.3.0"]
+        assert maildir.health_problems() == [f"the Maildir {tmp_path} can't be written to"]
         assert files_in(maildir, "tmp") == []
         files.works = True
         assert await send(client, "x\r\n") == "250 2.0.0"
     assert "still can't be written to" in caplog.text
     calls = len(files.calls)
+    assert maildir.health_problems() == []
     assert maildir.check()  # a healthy one is not probed
     assert len(files.calls) == calls
 
@@ -360,7 +363,16 @@ class Hanging(FaultyFiles):
         super().check(step)
         if step == self.hangs_in:
             self.hanging.set()
-            self.released.wait(10)
+            self.released.wait(30)
+
+
+async def run_out_of_time(server: Server, files: Hanging) -> None:
+    """Let the deadline for the message pass when the disk hangs, however long it took to get there."""
+    assert await asyncio.to_thread(files.hanging.wait, 30)
+    (connection,) = server._connections
+    await eventually(lambda: connection.patience.due is Due.FINAL)
+    connection.patience.set(Due.FINAL, 0.0)
+    await eventually(lambda: connection.patience.due is not Due.FINAL)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -369,15 +381,12 @@ async def test_a_disk_that_hangs_and_a_deadline(tmp_path: Path, step: str, size:
     """Refused and stored is a message twice: only what is refused may be missing, only what is stored accepted."""
     files = Hanging(step)
     maildir = Maildir(tmp_path, files=files)
-    async with (
-        running(session(maildir), deadlines=Deadlines(final=0.1, handler=0.1)) as server,
-        await RawClient.open(server) as client,
-    ):
+    async with running(session(maildir)) as server, await RawClient.open(server) as client:
         await client.say(EHLO + ENV + "DATA\r\n", 4)
         await client.send("\r\n" + "x" * size + "\r\n.\r\n")
-        await asyncio.to_thread(files.hanging.wait, 5)
+        await run_out_of_time(server, files)
         if step in ("rename", "sync_directory"):
-            await client.silence(0.15)  # it is being published: the truth is worth waiting for
+            await client.silence()  # it is being published: the truth is worth waiting for
             files.released.set()
             assert await client.codes(1) == ["250 2.0.0"]
         else:
@@ -385,7 +394,6 @@ async def test_a_disk_that_hangs_and_a_deadline(tmp_path: Path, step: str, size:
             await client.probe()
             files.released.set()
         await eventually(lambda: files_in(maildir, "tmp") == [])
-        await asyncio.sleep(0.02)
     assert len(files_in(maildir, "new")) == (step in ("rename", "sync_directory"))
 
 
@@ -398,13 +406,11 @@ async def test_a_disk_that_fails_while_it_is_waited_for(tmp_path: Path) -> None:
 
     files = Worse("rename")
     maildir = Maildir(tmp_path, files=files)
-    async with (
-        running(session(maildir), deadlines=Deadlines(final=0.1, handler=0.1)) as server,
-        await RawClient.open(server) as client,
-    ):
+    async with running(session(maildir)) as server, await RawClient.open(server) as client:
         await client.say(EHLO + ENV + "DATA\r\n", 4)
         await client.send("x\r\n.\r\n")
-        await client.silence(0.15)
+        await run_out_of_time(server, files)
+        await client.silence()
         files.released.set()
         assert await client.codes(1) == ["451 4.3.0"]
         assert not maildir.is_healthy

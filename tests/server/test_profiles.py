@@ -24,7 +24,7 @@ def server(profile: Any = "dev", **options: Any) -> Server:  # noqa: ANN401 - na
 
 def effective(made: Server) -> dict[str, Any]:
     """The rows of the table, from what connections are given."""
-    shell, plan = made._settings_of(made._plans[0]), made._plans[0]
+    shell, plan = made._settings_of(made._places[0]), made._places[0]
     rules, limits = shell.protocol, shell.protocol.limits
     assert plan.tls is not None
     return {

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,17 @@ async def test_h093_who_is_not_trusted_is_closed_at_once() -> None:
     async with smtpx.Server(watcher(), port=0, proxy_protocol=True, proxy_trusted=elsewhere) as server:
         assert await talk(server.port, V1 + b"QUIT\r\n") == b""
         await settled(server)
+
+
+async def test_section_7_trust_in_public_addresses_is_logged_at_the_start(caplog: pytest.LogCaptureFixture) -> None:
+    networks = [*DEFAULT_TRUSTED, ip_network("192.0.2.0/24"), ip_network("10.1.0.0/16"), ip_network("::/1")]
+    for options, count in (({}, 0), ({"proxy_trusted": networks}, 1)):
+        async with smtpx.Server(watcher(), port=0, proxy_protocol=True, **options):  # type: ignore[arg-type] # of several types
+            assert len(caplog.messages) == count
+    assert caplog.messages == ["PROXY headers are believed from addresses that are not private: 192.0.2.0/24, ::/1"]
+    caplog.clear()
+    async with smtpx.Server(watcher(), port=0, proxy_trusted=networks):
+        assert caplog.messages == []  # nobody is asked for a header
 
 
 async def test_h093_caps_count_the_client_and_not_the_balancer() -> None:

@@ -1,10 +1,11 @@
 """PROXY headers, good and bad (H093)."""
 
+import ipaddress
 import struct
 
 import pytest
 
-from smtpx.server.proxy_header import ProxyError, ProxyHeader, ProxyParser, is_trusted
+from smtpx.server.proxy_header import DEFAULT_TRUSTED, ProxyError, ProxyHeader, ProxyParser, beyond_default, is_trusted
 from smtpx.server.proxy_header import _crc32c as crc32c  # pyright: ignore[reportPrivateUsage]
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -36,6 +37,9 @@ GOOD = [
     (v2(family=0x21, body=bytes(15) + b"\1" + bytes(16) + struct.pack("!HH", 7, 25)), ("::1", 7)),
     (v2(command=0), None),
     (v2(command=0, family=0, body=b""), None),
+    (v2(command=0, body=b""), None),
+    (v2(command=0, body=b"x" * 50), None),
+    (v2(command=0, family=0x99, body=b"xy"), None),
     (v2(family=0x31, body=bytes(216)), None),
 ]
 
@@ -70,6 +74,8 @@ BAD = [
     b"PROXY TCP4 192.0.2.1 192.0.2.2 01 25\r\n",
     b"PROXY TCP4 192.0.2.1 192.0.2.2 65536 25\r\n",
     b"PROXY TCP4 192.0.2.1 192.0.2.2 \xb2 25\r\n",
+    b"PROXY TCP6 fe80::1%eth0 ::1 1 25\r\n",
+    b"PROXY TCP6 fe80::1%a\rb ::1 1 25\r\n",
     b"PROXY TCP5 192.0.2.1 192.0.2.2 1 25\r\n",
     b"PROXY TCP4 192.0.2.1 192.0.2.2 1\r\n",
     SIGNATURE + struct.pack("!BBH", 0x11, 0x11, 0),
@@ -135,3 +141,9 @@ def test_v2_with_a_good_checksum_and_other_extras() -> None:
 )
 def test_h093_who_is_trusted(address: str, trusted: bool) -> None:
     assert is_trusted(address) is trusted
+
+
+def test_section_7_trust_beyond_private_addresses() -> None:
+    assert beyond_default(DEFAULT_TRUSTED) == []
+    networks = [ipaddress.ip_network(each) for each in ("10.1.0.0/16", "9.0.0.0/8", "fd00::/8", "::/1", "127.0.0.1/32")]
+    assert beyond_default(networks) == ["9.0.0.0/8", "::/1"]

@@ -192,6 +192,21 @@ async def test_a_second_signal_ends_it_at_once() -> None:
     await nothing_left(server, asyncio.all_tasks())
 
 
+async def test_who_never_ends_its_message_is_not_waited_for() -> None:
+    kind, made = recorders()
+    server = Server(kind, port=0)
+    running = asyncio.create_task(run_until_signal(server, drain_seconds=0.2))
+    await eventually(lambda: bool(server.addresses))
+    async with await RawClient.open(server) as client:
+        await client.say(OPEN, 4)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await client.codes(1) == ["421 4.3.2"]
+        await client.closed()
+        await running
+    assert made[0].messages == []
+    await nothing_left(server, asyncio.all_tasks())
+
+
 async def test_drained_without_a_signal() -> None:
     server = Server(Session, port=0)
     running = asyncio.create_task(run_until_signal(server))
@@ -386,3 +401,32 @@ def test_serve_listens_where_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> N
         hand_over(monkeypatch, sock)
         with pytest.raises(OSError, match=r"192\.0\.2\.1"):
             serve(Session, host="192.0.2.1", port=0)
+
+
+def test_a_thread_is_paused_and_reloaded_from_outside(tmp_path: Path) -> None:
+    both = tmp_path / "both.pem"
+    leaf = trustme.CA().issue_cert("localhost")
+    leaf.private_key_and_cert_chain_pem.write_to_path(str(both))
+    server = ServerThread(Session, port=0, tls=server_tls(both))
+    for call in (server.pause, server.resume, server.reload_tls):
+        with pytest.raises(ConfigurationError, match="not running"):
+            call()
+    with server:
+        server.pause()
+        with pytest.raises(smtplib.SMTPConnectError) as refused:
+            send_one("localhost", server.port)
+        assert refused.value.smtp_code == 421
+        server.resume()
+        send_one("localhost", server.port)
+        server.reload_tls()
+        both.write_text("garbage")
+        with pytest.raises(ConfigurationError, match="can't use certificate"):
+            server.reload_tls()
+        loop, stop = server._loop, server._stop
+        assert loop is not None
+        assert stop is not None
+        loop.call_soon_threadsafe(stop.set)
+        assert server._thread is not None
+        server._thread.join()
+        with pytest.raises(ConfigurationError, match="its event loop does not answer"):
+            server.pause()

@@ -209,7 +209,7 @@ async def test_without_tls_no_secret_is_shown_if_there_is_another_way() -> None:
 
 async def test_a_session_that_only_looks_up_lets_in_who_has_proven_it() -> None:
     class Lookup(Session):
-        async def lookup(self, mechanism: str, username: str) -> ScramRecord | None:
+        async def lookup(self, mechanism: str, username: str) -> ScramRecord | Secret | None:
             return USERS.lookup(mechanism, username)
 
     async with running(Lookup) as server:
@@ -300,7 +300,7 @@ async def test_h087_too_many_failures_from_one_address_end_lookups_too(tls_files
 )
 async def test_lookup_that_fails(outcome: object, code: str) -> None:
     class Broken(Session):
-        async def lookup(self, mechanism: str, username: str) -> ScramRecord | None:
+        async def lookup(self, mechanism: str, username: str) -> ScramRecord | Secret | None:
             if isinstance(outcome, Exception):
                 raise outcome
             return outcome  # type: ignore[return-value] # what sessions do

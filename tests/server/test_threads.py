@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from smtpx.errors import ConfigurationError
+from smtpx.protocol.dialect import LMTP
 from smtpx.sasl import Credentials, Secret
 from smtpx.server import threads as threads_module
 from smtpx.server.context import Key, current_session
@@ -272,7 +273,8 @@ async def test_all_methods_are_called_in_threads() -> None:
         await client.say(ENV + "DATA\r\n", 3)
         await client.send("x\r\n.\r\n")
         assert (await client.reply()).text == "thanks"
-    (keeper,) = made
+        (keeper,) = made
+        await eventually(lambda: keeper.calls[-1][0] == "reset")
     names = [name for name, _ in keeper.calls]
     assert names == ["connect", "hello", "authenticate", "mail", "rcpt", "data", "reset", "close"]
     assert ("data", b"x\r\n") in keeper.calls
@@ -369,6 +371,7 @@ async def test_a_call_that_never_returns() -> None:
                 await client.say(EHLO)
                 assert await client.say(MAIL) == ["451 4.3.0"]
                 assert (pool.abandoned, pool.is_healthy) == (1, False)
+                assert list(pool.health_problems()) == ["1 blocking calls go on that nobody waits for"]
                 assert await client.say("RSET\r\n") == ["421 4.3.0"]
                 await client.closed()
             await eventually(lambda: server.connections == 0)
@@ -376,6 +379,7 @@ async def test_a_call_that_never_returns() -> None:
             blocked.opened.set()
             await eventually(lambda: made[0].calls[-1] == ("close", None))
             await eventually(lambda: pool.is_healthy)
+            assert list(pool.health_problems()) == []
 
 
 async def test_close_and_reset_don_t_mind_a_full_queue() -> None:
@@ -492,3 +496,73 @@ def test_nothing_keeps_the_process_from_ending() -> None:
         asyncio.run(main())
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=30)
+
+
+# Verdicts from threads ------------------------------------------------------------------------------------------------
+
+
+class Teller(BlockingSession):
+    """Gives verdicts from its thread, one by one."""
+
+    gate: Gate
+    errors: list[str]
+
+    def rcpt(self, recipient: Mailbox, params: Params) -> Reply | None:
+        self.attempt(recipient, ok())
+        return None
+
+    def data(self, message: BinaryIO) -> Reply | None:
+        self.verdict("b@x.example", ok("kept"))
+        self.gate.wait()
+        self.attempt("b@x.example", ok())
+        self.attempt("nobody@x.example", ok())
+        self.verdict("c@x.example", Reply(550, None, ("no",)))
+        return None
+
+    def attempt(self, recipient: Mailbox | str, reply: Reply) -> None:
+        try:
+            self.verdict(recipient, reply)
+        except (ValueError, RuntimeError) as error:
+            self.errors.append(str(error))
+
+
+LHLO = "LHLO x\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<b@x.example>\r\nRCPT TO:<c@x.example>\r\nDATA\r\n"
+
+
+async def test_verdicts_from_a_thread_leave_at_once() -> None:
+    with gate() as held:
+        kind = type("Told", (Teller,), {"gate": held, "errors": []})
+        async with running(in_threads(kind), dialect=LMTP) as server, await RawClient.open(server) as client:
+            await client.say(LHLO, 5)
+            assert (await client.say("x\r\n.\r\n"))[0].startswith("250")
+            held.opened.set()
+            assert (await client.reply()).code == 550
+        nothing = "there is no message to give a verdict on"
+        assert kind.errors == [  # type: ignore[attr-defined]
+            *(nothing, nothing),
+            "b@x.example has its verdict already",
+            "nobody@x.example is no recipient of this message",
+        ]
+
+
+async def test_a_call_that_was_abandoned_has_no_say_any_more() -> None:
+    with gate() as held:
+        kind = type("Told", (Teller,), {"gate": held, "errors": []})
+        made: list[BlockingSession] = []
+
+        def remember(self: BlockingSession) -> None:
+            made.append(self)
+
+        kind.__init__ = remember  # type: ignore[misc]
+        sessions = in_threads(kind)
+        deadlines = Deadlines(final=0.1)
+        async with (
+            running(sessions, dialect=LMTP, deadlines=deadlines) as server,
+            await RawClient.open(server) as client,
+        ):
+            await client.say(LHLO, 5)
+            assert len(await client.say("x\r\n.\r\n", 2)) == 2
+            with pytest.raises(RuntimeError, match="there is no message"):
+                await asyncio.to_thread(made[0].verdict, "c@x.example", ok())
+            held.opened.set()
+        assert "there is no message to give a verdict on" in kind.errors  # type: ignore[attr-defined]

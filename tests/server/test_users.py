@@ -45,7 +45,7 @@ async def test_accepts(users: Users, credentials: Credentials, right: bool) -> N
 
 def test_scram_records(users: Users) -> None:
     record = users.lookup("SCRAM-SHA-256", "user")
-    assert record is not None
+    assert isinstance(record, ScramRecord)
     assert record == ScramRecord.make(SECRET, salt=record.salt)
     assert users.lookup("SCRAM-SHA-256", "nobody") is None
     assert users.lookup("SCRAM-SHA-1", "user") is None
@@ -113,3 +113,35 @@ async def test_no_more_than_four_hashes_at_a_time(monkeypatch: pytest.MonkeyPatc
     users = Users({"user": SECRET})
     assert all(await asyncio.gather(*(users.accepts(login("user", SECRET)) for _ in range(20))))
     assert 1 <= counts["most"] <= 4
+
+
+async def test_tokens() -> None:
+    users = Users({"other": SECRET}, tokens={"user": "t0ken"})
+
+    def token(username: str, text: str, authorization_id: str = "") -> Credentials:
+        return Credentials("XOAUTH2", username, authorization_id, token=Secret(text))
+
+    assert await users.accepts(token("user", "t0ken"))
+    assert not await users.accepts(token("user", "wrong"))
+    assert not await users.accepts(token("other", "t0ken"))
+    assert not await users.accepts(token("user", "t0ken", "root"))
+    assert not await users.accepts(login("user", "t0ken"))
+
+
+async def test_certificates() -> None:
+    def external(authorization_id: str = "", *, is_proven: bool = True) -> Credentials:
+        return Credentials("EXTERNAL", "me@x.example", authorization_id, is_proven=is_proven)
+
+    users = Users({}, certificates=True)
+    assert await users.accepts(external())
+    assert await users.accepts(external("me@x.example"))
+    assert not await users.accepts(external("you@x.example"))
+    assert not await users.accepts(external(is_proven=False))
+    assert not await Users({"me@x.example": SECRET}).accepts(external())
+
+
+def test_cram_md5_wants_the_password(users: Users) -> None:
+    assert users.lookup("CRAM-MD5", "user") is None
+    kept = Users({"user": SECRET}, cram_md5=True)
+    assert kept.lookup("CRAM-MD5", "user") == Secret(SECRET)
+    assert kept.lookup("CRAM-MD5", "nobody") is None

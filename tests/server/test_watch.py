@@ -357,6 +357,7 @@ async def test_refused_because_no_session_can_be_made() -> None:
     ("header", "limits", "told"),
     [
         ("nonsense\r\n", FAST, ("127.0.0.1", "no good PROXY header")),
+        ("", FAST, ("127.0.0.1", "said nothing")),
         (
             "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
             ServerLimits(max_connections_per_ip=0),
@@ -371,6 +372,7 @@ async def test_refused_behind_a_balancer(header: str, limits: ServerLimits, told
         async with await RawClient.open(server, greeting=False) as client:
             server._guard.limits = limits
             await client.send(header)
+            client.finish()
             await client.receive()
         await eventually(lambda: bool(keeper.events))
     assert keeper.of("refused") == [told]

@@ -7,16 +7,17 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
-from smtpx.client.settings import settings_for
-from smtpx.client.watch import message
+from smtpx.client.bulk import Outgoing
+from smtpx.client.observer import MessageObserver
 from smtpx.errors import AuthenticationError, ConnectError, LocalProtocolError, PermanentRefusal
-from smtpx.flows.outcome import SendResult
 from smtpx.net.targets import Target
 from smtpx.sasl import Credentials
 from smtpx.server.run import ServerThread
 from smtpx.server.session import Reject, Session
 from smtpx.telemetry import ClientTelemetry
 from tests.client.conftest import Certificates, certificates_for
+from tests.client.test_async_crew import TestAsyncCrew as AsyncMany
+from tests.client.test_crew import TestCrew as Many
 from tests.peers import Colour, ScriptedServer, colour_of
 from tests.telemetry.collected import Collected
 
@@ -172,12 +173,40 @@ def test_what_was_never_sent(colour: Colour, collected: Collected, telemetry: Cl
     assert collected.points(TOTAL) == [({**fate, **there}, 1)]
 
 
-def test_one_of_many_is_nobodys_parent(collected: Collected, telemetry: ClientTelemetry) -> None:
-    settings = settings_for("smtp://localhost", observer=telemetry)
-    with message(settings, bulk=True) as take:
-        assert not trace.get_current_span().is_recording()
-        take(SendResult({}, {}))
-    assert collected.value(TOTAL, status="success", send_type="bulk") == 1
+class _Spans(ClientTelemetry):
+    """Keeps what was the current span when a message began."""
+
+    def __init__(self, collected: Collected) -> None:
+        super().__init__(collected.meters, collected.tracers)
+        self.current: list[str] = []
+
+    def message_started(self, target: Target, *, bulk: bool) -> MessageObserver:
+        found = super().message_started(target, bulk=bulk)
+        self.current.append(getattr(trace.get_current_span(), "name", ""))
+        return found
+
+
+@pytest.mark.parametrize("many", [Many, AsyncMany])
+def test_each_of_many_is_counted_as_bulk_and_is_nobodys_parent(
+    many: type[Many], collected: Collected, server: ServerThread, certificates: Certificates
+) -> None:
+    telemetry = _Spans(collected)
+    people = ["b@x.example", "nobody@x.example", "c@x.example", "not an address"]
+    url = f"submission://user:secret@localhost:{server.port}"
+    messages = (Outgoing(MESSAGE, "a@x.example", [each]) for each in people)
+    with collected.tracers.get_tracer("theirs").start_as_current_span("campaign") as campaign:
+        options = {"observer": telemetry, "ca_file": certificates.ca_file}
+        outcomes = many().send_many(url, messages, options=options)
+    assert [each.error is None for each in outcomes] == [True, False, True, False]
+    assert collected.value(TOTAL, send_type="bulk") == collected.value(TOTAL) == 4
+    assert collected.value(TOTAL, status="success", smtpx__reply__code=250) == 2
+    assert collected.value(TOTAL, status="error", smtpx__reply__code=550, error__type="550") == 1
+    assert collected.value(TOTAL, status="error", error__type="LocalProtocolError") == 1
+    assert collected.value("smtpx.client.recipient", smtpx__outcome="accepted") == 2
+    assert set(telemetry.current) == {"campaign"}
+    sent = [span for span in collected.spans if span.name == "smtpx.send"]
+    assert len(sent) == 4
+    assert {span.parent and span.parent.span_id for span in sent} == {campaign.get_span_context().span_id}
 
 
 def test_an_error_that_is_not_ours(collected: Collected, telemetry: ClientTelemetry) -> None:

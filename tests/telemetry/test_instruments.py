@@ -9,12 +9,18 @@ import pytest
 from smtpx.errors import AuthenticationError, ConnectionLost, PermanentRefusal
 from smtpx.protocol import replies
 from smtpx.telemetry import ClientTelemetry, ServerTelemetry
-from smtpx.telemetry.instruments import CLIENT, SERVER, Instrument, Tools, error_type
+from smtpx.telemetry.instruments import CLIENT, SERVER, SERVER_GAUGES, Instrument, Tools, error_type
 from tests.telemetry.collected import Collected
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "observing.md").read_text(encoding="utf-8")
-KINDS = {"counter": "counter", "histogram": "histogram", "up_down_counter": "up-down counter"}
-TYPES = {"counter": "Sum", "histogram": "Histogram", "up_down_counter": "Sum"}
+KINDS = {
+    "counter": "counter",
+    "histogram": "histogram",
+    "up_down_counter": "up-down counter",
+    "gauge": "gauge",
+    "observable_gauge": "gauge",
+}
+TYPES = {"counter": "Sum", "histogram": "Histogram", "up_down_counter": "Sum", "gauge": "Gauge"}
 
 
 def row(instrument: Instrument) -> str:
@@ -26,7 +32,7 @@ def row(instrument: Instrument) -> str:
 def test_the_table_in_the_document_is_what_the_code_registers() -> None:
     documented = [line for line in DOCUMENT.splitlines() if line.startswith(("| `smtpx.", "| `email."))]
     metrics = [line for line in documented if line.count("|") == 6]
-    assert metrics == [row(each) for each in SERVER + CLIENT]
+    assert metrics == [row(each) for each in SERVER + SERVER_GAUGES + CLIENT]
 
 
 @pytest.mark.parametrize("instrument", SERVER + CLIENT, ids=lambda each: each.name)
@@ -36,17 +42,31 @@ def test_it_is_registered_so(instrument: Instrument) -> None:
     labels = dict.fromkeys(instrument.attributes, "x")
     if instrument.kind == "histogram":
         tools.record(instrument.name, 1.5, labels)
+    elif instrument.kind == "gauge":
+        tools.set(instrument.name, 1.5)
     else:
         tools.add(instrument.name, 2, labels)
     found = collected.metrics()[instrument.name]
     assert (found.unit, found.description) == (instrument.unit, instrument.description)
     assert type(found.data).__name__ == TYPES[instrument.kind]
-    if instrument.kind != "histogram":
+    if instrument.kind not in ("histogram", "gauge"):
         assert found.data.is_monotonic is (instrument.kind == "counter")
 
 
+def test_a_gauge_is_read_when_somebody_collects() -> None:
+    collected = Collected()
+    tools = Tools((), collected.meters, collected.tracers)
+    values: list[float | None] = [None, 7.5, 8.5]
+    tools.gauge(SERVER_GAUGES[0], lambda: values.pop(0))
+    assert collected.points(SERVER_GAUGES[0].name) == []
+    found = collected.metrics()[SERVER_GAUGES[0].name]
+    assert (found.unit, found.description) == (SERVER_GAUGES[0].unit, SERVER_GAUGES[0].description)
+    assert [point.value for point in found.data.data_points] == [7.5]
+    assert collected.points(SERVER_GAUGES[0].name) == [({}, 8.5)]
+
+
 def test_names_are_unique() -> None:
-    names = [each.name for each in SERVER + CLIENT]
+    names = [each.name for each in SERVER + SERVER_GAUGES + CLIENT]
     assert len(names) == len(set(names))
 
 

@@ -1,16 +1,21 @@
 """A server's metrics and spans, as the SDK of OpenTelemetry has them."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
+from smtpx.errors import ConfigurationError
+from smtpx.net.tls import server_tls
 from smtpx.protocol.limits import ServerLimits
 from smtpx.server.body import Body
 from smtpx.server.listener import Server
 from smtpx.server.session import Reject
 from smtpx.server.settings import Deadlines
 from smtpx.telemetry import ServerTelemetry
+from smtpx.telemetry.instruments import SERVER_GAUGES
 from smtpx.wire.address import Mailbox
 from smtpx.wire.params import Params
 from smtpx.wire.reply import Reply
@@ -22,6 +27,7 @@ from tests.server.rig import (
     RCPT,
     RawClient,
     Recorder,
+    certificate,
     eventually,
     fresh_server_tls,
     recorders,
@@ -35,6 +41,7 @@ CLOSED = "smtpx.server.connection.duration"
 def served(kind: type[Recorder] = Recorder, **options: Any) -> tuple[Collected, Any]:  # noqa: ANN401
     collected = Collected()
     observer = ServerTelemetry(collected.meters, collected.tracers)
+    options.setdefault("deadlines", Deadlines(close=0.1))  # whoever said QUIT looks on from its socket
     return collected, running(recorders(kind)[0], observer=observer, allow_insecure_auth=True, **options)
 
 
@@ -135,7 +142,7 @@ async def test_trouble_of_ours() -> None:
         async def rcpt(self, recipient: Mailbox, params: Params) -> Reply | None:
             raise ValueError("private")
 
-    collected, serving = served(Odd, deadlines=Deadlines(command=0.1))
+    collected, serving = served(Odd, deadlines=Deadlines(command=0.1, close=0.1))
     async with serving as server, await RawClient.open(server) as client:
         await client.say(EHLO + "AUTH LOGIN dXNlcg==\r\n", 2)
         await client.say("d3Jvbmc=\r\n")
@@ -168,6 +175,40 @@ async def test_tls_and_who_is_turned_away() -> None:
     assert collected.value("smtpx.server.tls", smtpx__result="not_tls") == 1
 
 
+@pytest.mark.parametrize("implicit", [False, True])
+async def test_section_2_connections_without_an_octet_are_counted(implicit: bool) -> None:
+    options: dict[str, Any] = {"tls": fresh_server_tls(), "implicit_tls": True} if implicit else {}
+    collected, serving = served(**options)
+    async with serving as server:
+        async with await RawClient.open(server, greeting=not implicit):
+            pass
+        await closed(collected)
+        async with await RawClient.open(server, greeting=not implicit) as client:
+            await client.send_raw(b"x")
+            await eventually(lambda: server.connections == 1)
+            await asyncio.sleep(0.02)
+        await closed(collected, 2)
+    assert collected.points("smtpx.server.connection.silent") == [({}, 1)]
+
+
+async def test_gauges_of_a_server() -> None:
+    collected = Collected()
+    telemetry = ServerTelemetry(collected.meters, collected.tracers)
+    server = Server(Recorder, port=0, observer=telemetry)
+    telemetry.attach(server)
+    gauges = {each.name: each for each in SERVER_GAUGES}
+
+    def now() -> dict[str, Any]:
+        found = collected.metrics()
+        return {name: found[name].data.data_points[0].value for name in gauges if name in found}
+
+    async with server:
+        server._guard.load.hold(500)
+        assert now() == {"smtpx.server.message.held": 500, "smtpx.server.hook.stuck": 0, "smtpx.server.ready": True}
+        server._guard.load.hold(-500)
+    assert now()["smtpx.server.ready"] is False
+
+
 def test_limits() -> None:
     collected = Collected()
     ServerTelemetry(collected.meters, collected.tracers).limit_hit("192.0.2.1", "max_connections", 10)
@@ -177,3 +218,23 @@ def test_limits() -> None:
 @pytest.mark.parametrize("given", [{}, {"meter_provider": None}])
 def test_without_providers_it_takes_those_of_the_application(given: dict[str, None]) -> None:
     assert isinstance(Server(Recorder, observer=ServerTelemetry(**given)), Server)
+
+
+async def test_certificates(tmp_path: Path) -> None:
+    both = tmp_path / "both.pem"
+    certificate().private_key_and_cert_chain_pem.write_to_path(str(both))
+    collected, serving = served(tls=server_tls(both), tls_watch_seconds=None)
+    async with serving as server:
+        assert collected.value("smtpx.server.tls.certificate_not_after") == server.certificates.not_after
+        both.write_text("garbage")
+        with pytest.raises(ConfigurationError):
+            server.reload_tls()
+        assert collected.value("smtpx.server.tls.certificate_not_after") == server.certificates.not_after
+    results = {"success": 1, "failure": 1}
+    assert {each["smtpx.result"]: value for each, value in collected.points("smtpx.server.tls.reload")} == results
+
+
+def test_an_end_that_is_not_known() -> None:
+    collected = Collected()
+    ServerTelemetry(collected.meters, collected.tracers).certificates_reloaded("expired", None)
+    assert collected.points("smtpx.server.tls.certificate_not_after") == []

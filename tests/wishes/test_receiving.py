@@ -51,6 +51,17 @@ async def test_users_ask_5_1_the_octets_of_a_refused_bdat() -> None:
         await client.probe()
 
 
+async def test_users_ask_5_2_content_in_chunks() -> None:
+    """aiosmtpd#558: counted, so nothing in it can end it."""
+    kind, made = recorders()
+    async with running(kind) as server, await RawClient.open(server) as client:
+        await client.send(EHLO)
+        assert "CHUNKING" in (await client.reply()).lines
+        await client.say(MAIL + RCPT, 2)
+        assert await client.say("BDAT 5\r\n\r\n.\r\nBDAT 3 LAST\r\nend", 2) == ["250 2.0.0", "250 2.0.0"]
+    assert made[0].messages[0].content == b"\r\n.\r\nend"
+
+
 async def test_users_ask_5_3_late_in_the_body_is_the_end() -> None:
     """Leftovers of a message never become commands (go-smtp#196)."""
     async with running(deadlines=Deadlines(data=0.2)) as server, await RawClient.open(server) as client:
@@ -94,6 +105,21 @@ async def test_users_ask_5_5_by_and_priority_on_mail() -> None:
         ]
     [(by, priority)] = seen
     assert (by.seconds, by.returns, priority) == (120, True, 4)
+
+
+async def test_users_ask_5_6_lmtp_answers_for_each_recipient() -> None:
+    """aiosmtpd#517, go-smtp#23: in order, whoever is named twice has two."""
+
+    class Judge(Recorder):
+        async def data(self, body: Body) -> Any:  # noqa: ANN401
+            await body.read()
+            return {"b@server.example": smtpx.ok(), "full@x.example": smtpx.reply(452, "4.2.2", "full")}
+
+    async with running(Judge, dialect=smtpx.LMTP) as server, await RawClient.open(server) as client:
+        envelope = MAIL + RCPT + "RCPT TO:<full@x.example>\r\n" + RCPT
+        await client.say("LHLO x\r\n" + envelope + "DATA\r\n", 6)
+        assert await client.say("x\r\n.\r\n", 3) == ["250 2.0.0", "452 4.2.2", "250 2.0.0"]
+        await client.probe()
 
 
 async def test_users_ask_5_7_a_body_is_a_stream() -> None:
@@ -159,6 +185,31 @@ async def test_users_ask_5_11_xclient_fails_closed() -> None:
             assert any("XCLIENT" in line for line in (await client.reply()).lines) is bool(trusted)
             assert (await client.say(claim))[0].startswith(code)
             assert made[-1].peer.address == ("192.0.2.9" if trusted else "127.0.0.1")
+
+
+async def test_users_ask_5_12_proxy_from_trusted_peers_only() -> None:
+    """go-smtp#295, chrj/smtpd#71: v1 and v2; whoever is not listed, or sends none in time, is closed without a word."""
+    v1 = b"PROXY TCP4 192.0.2.9 192.0.2.1 4711 25\r\n"
+    v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc0\0\2\x09\xc0\0\2\1\x12\x67\0\x19"
+    kind, made = recorders()
+    deadlines = Deadlines(proxy_header=0.2)
+    async with running(kind, proxy_protocol=True, deadlines=deadlines) as server:
+        for header in (v1, v2):
+            async with await RawClient.open(server, greeting=False) as client:
+                await client.send_raw(header)
+                assert await client.codes(1) == ["220"]
+            assert (made[-1].peer.address, made[-1].peer.port) == ("192.0.2.9", 4711)
+        for header in (b"", EHLO.encode(), b"PROXY " + b"x" * 200):
+            async with await RawClient.open(server, greeting=False) as client:
+                await client.send_raw(header)
+                await client.closed()
+    async with (
+        running(kind, proxy_protocol=True, proxy_trusted=()) as server,
+        await RawClient.open(server, greeting=False) as client,
+    ):
+        await client.send_raw(v1)
+        await client.closed()
+    assert len(made) == 2
 
 
 async def test_users_ask_5_13_data_behind_refused_recipients() -> None:
@@ -236,6 +287,37 @@ async def test_users_ask_6_1_caps() -> None:
         ):
             assert await second.codes(1) == [code]
             await second.closed()
+
+
+async def test_users_ask_6_2_pause_and_resume() -> None:
+    """aiosmtpd#327: who is there goes on, who comes is told to come again."""
+    async with running() as server, await RawClient.open(server) as old:
+        server.pause()
+        async with await RawClient.open(server, greeting=False) as client:
+            assert await client.codes(1) == ["421 4.3.2"]
+            await client.closed()
+        await old.probe()
+        server.resume()
+        async with await RawClient.open(server) as client:
+            await client.probe()
+
+
+async def test_users_ask_6_3_drain() -> None:
+    """Idle clients are told, a message under way gets its verdict, and who never ends is not waited for."""
+    kind, made = recorders()
+    async with running(kind) as server:
+        idle, busy, endless = [await RawClient.open(server) for _ in range(3)]
+        await busy.say(OPEN, 4)
+        await endless.say(OPEN, 4)
+        draining = asyncio.create_task(server.drain(0.5))
+        assert await idle.codes(1) == ["421 4.3.2"]
+        await busy.send("x\r\n.\r\n")
+        assert await busy.codes(2) == ["250 2.0.0", "421 4.3.2"]
+        assert await endless.codes(1) == ["421 4.3.2"]
+        for client in (idle, busy, endless):
+            client.sock.close()
+        await draining
+    assert sum(len(session.messages) for session in made) == 1
 
 
 async def test_users_ask_6_4_in_the_loop_that_runs() -> None:

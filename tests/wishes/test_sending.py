@@ -7,6 +7,7 @@ import asyncio
 import pickle
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any
@@ -16,10 +17,12 @@ import pytest
 import smtpx
 from smtpx.extensions import ALL
 from smtpx.extensions.deliverby import Deadline
+from smtpx.net.tls import TLSLayer, client_context
 from smtpx.server.body import Body
 from smtpx.wire.address import Mailbox
 from smtpx.wire.params import Params
 from tests.peers import Colour, ScriptedServer, colour_of
+from tests.server.rig import RawClient
 
 BODY = b"Subject: x\r\n\r\nhello\r\n"
 FROM, TO, OTHER = "a@x.example", "b@y.example", "c@y.example"
@@ -207,6 +210,36 @@ def test_users_ask_1_9_other_delivery_options(colour: Colour) -> None:
     assert rcpt == f"{TO} RRVS=2026-01-02T00:00:00Z"
 
 
+def test_users_ask_1_10_several_messages_under_way(colour: Colour) -> None:
+    """go-smtp#312: the client says the next ones before the verdict on the first has come."""
+    kind, log = kept(), list[tuple[str, bytes]]()
+    mails = [smtpx.Outgoing(BODY, FROM, [TO]) for _ in range(20)]
+    with smtpx.ServerThread(kind, port=0) as server:
+        outcomes = _send_many(colour, server.url, mails, log)
+    assert [each.error for each in outcomes] == [None] * 20
+    assert len(kind.messages) == 20
+    assert max(octets.count(b"BDAT") for side, octets in log if side == "C") > 1
+
+
+def _send_many(
+    colour: Colour, url: str, mails: list[smtpx.Outgoing], log: list[tuple[str, bytes]]
+) -> list[smtpx.SendOutcome]:
+    """Over one connection, noting what goes over the wire."""
+    limits = smtpx.Limits(max_connections=1)
+
+    def trace(side: str, octets: bytes) -> None:
+        log.append((side, octets))
+
+    async def many() -> list[smtpx.SendOutcome]:
+        async with smtpx.AsyncClient(url, limits=limits, trace=trace) as client:
+            return [each async for each in client.send_many(mails)]
+
+    if colour.is_async:
+        return asyncio.run(many())
+    with smtpx.Client(url, limits=limits, trace=trace) as client:
+        return list(client.send_many(mails))
+
+
 def test_users_ask_1_11_own_dialler_and_source_address(colour: Colour) -> None:
     """emailfabric/smtp."""
     dialled: list[str] = []
@@ -239,6 +272,35 @@ def test_users_ask_1_12_lmtp_with_more_of_everything(colour: Colour) -> None:
             result = client.send(BODY, sender=FROM, recipients=[TO, "nobody@y.example", OTHER])
             assert (list(result.accepted), list(result.refused)) == ([TO, OTHER], ["nobody@y.example"])
             assert [to for to, _ in result.verdicts] == [TO, OTHER]
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_users_ask_1_13_starttls_loses_no_octet(loop: str, certificate: Any) -> None:  # noqa: ANN401
+    """cpython#142352, MagicStack/uvloop#707: what comes in one packet with the last of the handshake is read."""
+
+    async def main() -> None:
+        async with smtpx.Server(kept(), port=0, tls=certificate.server) as server:
+            url = f"submission://localhost:{server.port}"
+
+            async def one() -> None:
+                async with smtpx.AsyncClient(url, ca_file=certificate.ca_file) as client:
+                    assert (await client.send(BODY, sender=FROM, recipients=[TO])).accepted
+
+            await asyncio.gather(*(one() for _ in range(20)))
+            async with await RawClient.open(server) as raw:
+                await raw.say("EHLO x\r\nSTARTTLS\r\n", 2)
+                layer = raw.layer = TLSLayer(client_context(ca_file=certificate.ca_file), server_hostname="localhost")
+                layer.start()
+                while not layer.is_ready:
+                    await raw.send_raw(layer.output())
+                    raw.feed(layer.receive(await raw.receive()))
+                layer.send(b"EHLO x\r\nNOOP\r\n")
+                await raw.send_raw(layer.output())  # with the last of the handshake
+                assert await raw.codes(2) == ["250", "250 2.0.0"]
+
+    factory = asyncio.new_event_loop if loop == "asyncio" else pytest.importorskip("uvloop").new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
 
 
 # 2. Results
@@ -305,6 +367,19 @@ def test_users_ask_2_5_the_queue_id(colour: Colour, text: str, queue_id: str | N
     assert result.queue_id == queue_id
 
 
+def test_users_ask_2_6_which_mail_of_a_batch(colour: Colour) -> None:
+    """go-mail#90: an outcome for each, in order, and one that fails stops nobody."""
+    kind, log = kept(), list[tuple[str, bytes]]()
+    mails = [smtpx.Outgoing(BODY, FROM, [to]) for to in (TO, "nobody@y.example", OTHER, "busy@y.example", TO)]
+    with smtpx.ServerThread(kind, port=0) as server:
+        outcomes = _send_many(colour, server.url, mails, log)
+    assert [each.index for each in outcomes] == [0, 1, 2, 3, 4]
+    assert [type(each.error) for each in outcomes] == [
+        *(type(None), smtpx.PermanentRefusal, type(None), smtpx.TemporaryRefusal, type(None))
+    ]
+    assert len(kind.messages) == 3
+
+
 def test_users_ask_2_7_errors_say_all_of_it(colour: Colour) -> None:
     """Code, enhanced code, stage, recipient; and they travel between processes (aiosmtplib#352)."""
     with (
@@ -352,6 +427,47 @@ def test_users_ask_3_2_the_maximum_of_messages(colour: Colour) -> None:
         for _ in range(3):
             client.send(BODY, sender=FROM, recipients=[TO])
     assert len(made) == 3
+
+
+def test_users_ask_3_3_one_client_for_everybody(colour: Colour) -> None:
+    """aiosmtplib#248, go-mail#380, #385: by tasks and by threads; each gets its own result."""
+    kind, results = kept(), dict[int, str]()
+
+    async def gathered() -> None:
+        async with smtpx.AsyncClient(server.url, max_connections=3) as client:
+            sent = await asyncio.gather(
+                *(client.send(BODY, sender=FROM, recipients=[f"u{n}@y.example"]) for n in range(30))
+            )
+            results.update({n: next(iter(result.accepted)) for n, result in enumerate(sent)})
+
+    with smtpx.ServerThread(kind, port=0) as server:
+        if colour.is_async:
+            asyncio.run(gathered())
+        else:
+            with smtpx.Client(server.url, max_connections=3) as client, ThreadPoolExecutor(10) as pool:
+                for n, result in enumerate(
+                    pool.map(lambda n: client.send(BODY, sender=FROM, recipients=[f"u{n}@y.example"]), range(30))
+                ):
+                    results[n] = next(iter(result.accepted))
+    assert results == {n: f"u{n}@y.example" for n in range(30)}
+    assert len(kind.messages) == 30
+
+
+def test_users_ask_3_6_split_where_the_server_says(colour: Colour) -> None:
+    """LIMITS: recipients of a transaction, and messages of a connection (RFC 9422)."""
+    kind, connections = kept(), list[int]()
+
+    class Counted(kind):  # type: ignore[valid-type, misc] # a class made for this test
+        async def connect(self) -> None:
+            connections.append(1)
+
+    limits = smtpx.ServerLimits(max_recipients=2, max_messages_per_connection=2)
+    to = [f"u{n}@y.example" for n in range(9)]
+    with smtpx.ServerThread(Counted, port=0, limits=limits) as server, colour.client(server.url) as client:
+        result = client.send(BODY, sender=FROM, recipients=to)
+    assert (list(result.accepted), result.refused) == (to, {})
+    assert [len(each) for each, _ in kind.messages] == [2, 2, 2, 2, 1]
+    assert len(connections) == 3
 
 
 def test_users_ask_3_5_envelope_and_header_are_two_things(colour: Colour) -> None:

@@ -4,8 +4,9 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from smtpx.wire.syntax import escape
 
@@ -45,9 +46,18 @@ class _JSONFormatter(_TextFormatter):
             "message": record.getMessage(),
         }
         entry.update({name: getattr(record, name) for name in _EXTRA if hasattr(record, name)})
+        entry.update(_spread(entry.get("transaction")))
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry, default=str)
+
+
+def _spread(transaction: object) -> dict[str, object]:
+    """The fields of `TransactionLog` beside the others; `transaction` stays the id, as it is in every other line."""
+    if not isinstance(transaction, Mapping):
+        return {}
+    fields = cast("Mapping[str, object]", transaction)
+    return {"transaction": fields.get("id"), **{name: value for name, value in fields.items() if name != "id"}}
 
 
 def start_logging(log_format: str, *, verbose: bool) -> None:

@@ -8,6 +8,7 @@ import click
 
 from smtpx.cli.certificates import Description, Problem, describe, problems_of
 from smtpx.cli.output import complain, say
+from smtpx.cli.sections import SectionedCommand, section
 from smtpx.cli.status import Status, status_of
 from smtpx.client.probe import ProbeReport, probe
 from smtpx.client.settings import settings_for
@@ -26,14 +27,17 @@ __all__ = ["look"]
 
 _SCHEMES_OF_PORTS = {"465": "smtps", "24": "lmtp"}
 _REVEALING = frozenset({"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"})
+_file = click.Path(exists=True, dir_okay=False)
+_server_option, _security, _output = map(section, ("Server", "Security", "Output"))
 _NO_DETAILS = "the certificate is not described: this needs smtpx[tls]"
 
 
-@click.command(name="probe")
+@click.command(name="probe", cls=SectionedCommand, short_help="See what a server offers.")
 @click.argument("server", metavar="HOST[:PORT]|URL")
-@click.option("--ca", "ca_file", type=click.Path(exists=True, dir_okay=False), help="Certificates to trust (PEM).")
-@click.option("--helo", "hello_name", metavar="NAME", help="What to call ourselves.")
-@click.option(
+@_server_option("--lmtp", is_flag=True, help="HOST[:PORT] speaks LMTP.")
+@_server_option("--helo", "hello_name", metavar="NAME", help="What to call ourselves.")
+@_server_option("--proxy", metavar="URL", envvar="SMTPX_PROXY", help="Go through a proxy; see smtpx send.")
+@_server_option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=30.0,
@@ -41,10 +45,9 @@ _NO_DETAILS = "the certificate is not described: this needs smtpx[tls]"
     metavar="S",
     help="Seconds for each connection.",
 )
-@click.option("--lmtp", is_flag=True, help="HOST[:PORT] speaks LMTP.")
-@click.option("--no-starttls", is_flag=True, help="Look at it in clear only.")
-@click.option("--proxy", metavar="URL", envvar="SMTPX_PROXY", help="Go through a proxy; see smtpx send.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@_security("--ca", "ca_file", type=_file, metavar="FILE", help="Certificates to trust (PEM).")
+@_security("--no-starttls", is_flag=True, help="Look at it in clear only.")
+@_output("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 def look(**options: Any) -> int:  # noqa: ANN401 - what click read; each option has a type of its own
     """See what a server offers: greeting, extensions, TLS, certificate, AUTH, limits. Sends no mail and no password.
 

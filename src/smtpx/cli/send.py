@@ -14,15 +14,15 @@ import click
 from smtpx.cli.compose import compose, party
 from smtpx.cli.login import login_options
 from smtpx.cli.output import complain, note, say
+from smtpx.cli.report import as_object, fates_of, show
+from smtpx.cli.sections import SectionedCommand, section
 from smtpx.cli.status import Status, status_of
 from smtpx.client.settings import ClientSettings
 from smtpx.client.sync import Client
-from smtpx.errors import LocalProtocolError, RefusedError, SMTPXError
+from smtpx.errors import LocalProtocolError, SMTPXError
 from smtpx.extensions.dsn import ENVID, NOTIFY
 from smtpx.flows.outcome import SendResult
-from smtpx.protocol.facts import TLSFacts
 from smtpx.wire.params import Param
-from smtpx.wire.reply import Reply
 from smtpx.wire.syntax import WireError, escape
 
 __all__ = ["send"]
@@ -32,6 +32,9 @@ T = TypeVar("T")
 _file = click.Path(exists=True, dir_okay=False)
 _MAX_TRACED = 1500
 _MAX_SPOOLED_BYTES = 1 << 20
+_server_option, _envelope, _message_option, _security, _report_option, _output = map(
+    section, ("Server", "Envelope", "Message", "Security and login", "Delivery reports", "Output")
+)
 
 
 def _ip(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -60,60 +63,56 @@ def _envid(_: click.Context, __: click.Parameter, value: str | None) -> str | No
     return value
 
 
-@click.command()
-@click.option(
-    "--url", required=True, envvar="SMTPX_URL", help="Server, e.g. submission://user@mail.example.org; or $SMTPX_URL."
-)
-@click.option("--from", "sender", required=True, metavar="ADDR", help="Sender, '' for the null sender.")
-@click.option(
-    "--to", multiple=True, metavar="ADDR", help="Recipient. Repeatable, like --cc, --bcc, --attach, --header."
-)
-@click.option("--cc", multiple=True, metavar="ADDR", help="Recipient, named in Cc.")
-@click.option("--bcc", multiple=True, metavar="ADDR", help="Recipient, named nowhere.")
-@click.option("--subject", help="Subject of the message.")
-@click.option("--text", help="Text body.")
-@click.option("--html", help="HTML body.")
-@click.option("--attach", multiple=True, type=_file, metavar="FILE", help="A file to attach.")
-@click.option("--header", "headers", multiple=True, metavar="'N: V'", help="One more header field.")
-@click.option(
+@click.command(cls=SectionedCommand)
+@_server_option("--url", required=True, envvar="SMTPX_URL", help="Server, e.g. smtp://127.0.0.1:2525; or $SMTPX_URL.")
+@_server_option("--helo", "hello_name", metavar="NAME", help="What to call ourselves.")
+@_server_option("--local-address", metavar="IP", callback=_ip, help="Address to connect from.")
+@_server_option("--proxy", metavar="URL", envvar="SMTPX_PROXY", help="Go through a proxy, see above; or $SMTPX_PROXY.")
+@_server_option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds for everything.")
+@_server_option("--no-pipelining", is_flag=True, help="One command at a time.")
+@_server_option("--no-chunking", is_flag=True, help="DATA instead of BDAT.")
+@_envelope("--from", "sender", required=True, metavar="ADDR", help="Sender, '' for the null sender.")
+@_envelope("--to", multiple=True, metavar="ADDR", help="Recipient.")
+@_envelope("--cc", multiple=True, metavar="ADDR", help="Recipient, named in Cc.")
+@_envelope("--bcc", multiple=True, metavar="ADDR", help="Recipient, named nowhere.")
+@_message_option("--subject", help="Subject of the message.")
+@_message_option("--text", help="Text body.")
+@_message_option("--html", help="HTML body.")
+@_message_option("--attach", multiple=True, type=_file, metavar="FILE", help="A file to attach.")
+@_message_option("--header", "headers", multiple=True, metavar="'N: V'", help="One more header field.")
+@_message_option(
     "--eml",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
     metavar="FILE",
     help="A whole message, sent as it is; - = standard input.",
 )
-@click.option("--normalize-newlines", is_flag=True, help="Turn bare LF of --eml into CRLF instead of refusing it.")
-@click.option("--ca", "ca_file", type=_file, metavar="FILE", help="Certificates to trust (PEM).")
-@click.option("--insecure", is_flag=True, help="Don't check certificates, and send passwords in clear. For tests.")
-@click.option("--helo", "hello_name", metavar="NAME", help="What to call ourselves.")
-@click.option("--client-cert", type=_file, metavar="FILE", help="Certificate to show (PEM); logs in with EXTERNAL.")
-@click.option("--client-key", type=_file, metavar="FILE", help="Its private key (PEM).")
-@click.option("--auth-mechanism", "mechanisms", multiple=True, metavar="NAME", help="Log in with this. Repeatable.")
-@click.option("--auth-password-file", type=_file, metavar="FILE", help="Holds the password of the URL's user.")
-@click.option("--auth-token-file", type=_file, metavar="FILE", help="Holds an OAuth token of the URL's user.")
-@click.option("--auth-token-command", metavar="CMD", help="Prints such a token; asked again when it is refused.")
-@click.option(
-    "--proxy",
-    metavar="URL",
-    envvar="SMTPX_PROXY",
-    help="socks5://, socks5h://, socks4://, socks4a:// or http://[USER:PASSWORD@]HOST:PORT; or $SMTPX_PROXY.",
-)
-@click.option("--local-address", metavar="IP", callback=_ip, help="Address to connect from.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds for everything.")
-@click.option(
-    "--dsn-notify", metavar="success,failure,delay", callback=_notify, help="When to be told (RFC 3461), or never."
-)
-@click.option("--dsn-ret", type=click.Choice(["hdrs", "full"]), help="How much of the message a report returns.")
-@click.option("--envid", metavar="ID", callback=_envid, help="An id that reports will repeat.")
-@click.option("--no-pipelining", is_flag=True, help="One command at a time.")
-@click.option("--no-chunking", is_flag=True, help="DATA instead of BDAT.")
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-@click.option("--trace", is_flag=True, help="Write the dialogue to standard error, passwords masked.")
+@_message_option("--normalize-newlines", is_flag=True, help="Turn bare LF of --eml into CRLF; else refused.")
+@_security("--ca", "ca_file", type=_file, metavar="FILE", help="Certificates to trust (PEM).")
+@_security("--insecure", is_flag=True, help="Check no certificate, passwords in clear. For tests.")
+@_security("--client-cert", type=_file, metavar="FILE", help="Certificate to show (PEM); logs in by EXTERNAL.")
+@_security("--client-key", type=_file, metavar="FILE", help="Its private key (PEM), if not in the same file.")
+@_security("--auth-mechanism", "mechanisms", multiple=True, metavar="NAME", help="Log in by this one only.")
+@_security("--auth-password-file", type=_file, metavar="FILE", help="Holds the password of the URL's user.")
+@_security("--auth-token-file", type=_file, metavar="FILE", help="Holds an OAuth token of the URL's user.")
+@_security("--auth-token-command", metavar="CMD", help="Prints such a token.")
+@_report_option("--dsn-notify", metavar="WHEN", callback=_notify, help="success,failure,delay or never (RFC 3461).")
+@_report_option("--dsn-ret", type=click.Choice(["hdrs", "full"]), help="How much of the message to return.")
+@_report_option("--envid", metavar="ID", callback=_envid, help="An id that reports will repeat.")
+@_output("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@_output("--trace", is_flag=True, help="Write the dialogue to standard error, passwords masked.")
 def send(**options: Any) -> int:  # noqa: ANN401 - what click read; each option has a type of its own
     """Send one message.
 
-    ADDR is an address, or 'Name <address>'. Exit status: 0 everybody accepted; 1 some refused; 64 usage; 65 bad message
-    or address, or more than this server takes; 66 a file can't be read; 69 refused for good, or the server lacks what
-    was required; 75 try again later; 76 the server broke the protocol; 77 wrong credentials.
+    ADDR is an address, or 'Name <address>'. --to, --cc, --bcc, --attach, --header and --auth-mechanism may be repeated.
+    A proxy is socks5://, socks5h://, socks4://, socks4a:// or http://[USER:PASSWORD@]HOST:PORT.
+
+    URLs: smtp:// uses STARTTLS where offered; smtp+starttls:// and submission:// demand it, smtps:// and submissions://
+    are TLS from the first byte, all four with a good certificate; smtp+plain:// is never TLS; lmtp://,
+    lmtp+unix:///path.
+
+    Exit status: 0 everybody accepted; 1 some refused; 64 usage; 65 bad message or address, or more than this server
+    takes; 66 a file can't be read; 69 refused for good, or the server lacks what was required; 75 try again later,
+    whoever is "unknown" may have it; 76 the server broke the protocol; 77 wrong credentials.
 
     \b
     Examples:
@@ -127,12 +126,12 @@ def send(**options: Any) -> int:  # noqa: ANN401 - what click read; each option 
     try:
         result = _send(options, recipients)
     except SMTPXError as error:
-        _report(error.result if isinstance(error.result, SendResult) else None, error, as_json=options["as_json"])
+        _report(options, recipients, error.result if isinstance(error.result, SendResult) else None, error)
         return status_of(error)
     except OSError as error:
         complain(f"can't read {error.filename or options['eml']}: {error.strerror}")
         return Status.NO_INPUT
-    _report(result, None, as_json=options["as_json"])
+    _report(options, recipients, result)
     return Status.SOME_REFUSED if result.refused else Status.OK
 
 
@@ -205,49 +204,15 @@ def _open(path: str) -> IO[bytes]:
     return spool
 
 
-def _report(result: SendResult | None, error: SMTPXError | None, *, as_json: bool) -> None:
-    if as_json:
-        say(json.dumps(_as_object(result, error), indent=2))
-        return
-    if result is not None:
-        for address, reply in result.accepted.items():
-            state = "accepted" if error is None else "unknown"
-            say(f"{state} <{address}>: {reply}")
-        for address, refusal in result.refused.items():
-            note(f"refused <{address}>: {refusal.reply}")
-        if result.reply is not None and error is None:
-            say(f"server: {result.reply}")
-    if error is not None and not (isinstance(error, RefusedError) and error.refusals):
-        complain(_text(error))
-
-
-def _as_object(result: SendResult | None, error: SMTPXError | None) -> dict[str, Any]:
-    accepted = {address: _reply(reply) for address, reply in result.accepted.items()} if result else {}
-    refused = {address: _reply(refusal.reply) for address, refusal in result.refused.items()} if result else {}
-    failure = {"type": type(error).__name__, "stage": error.stage, "message": _text(error)} if error else None
-    return {
-        "accepted": accepted,
-        "refused": refused,
-        "reply": _reply(result.reply) if result else None,
-        "tls": _tls(result.tls) if result else None,
-        "error": failure,
-    }
-
-
-def _text(error: SMTPXError) -> str:
-    return str(error).replace("normalize_newlines=True", "--normalize-newlines")
-
-
-def _reply(reply: Reply | None) -> dict[str, Any] | None:
-    if reply is None:
-        return None
-    return {"code": reply.code, "enhanced": str(reply.enhanced) if reply.enhanced else None, "text": reply.text}
-
-
-def _tls(tls: TLSFacts | None) -> dict[str, Any] | None:
-    if tls is None:
-        return None
-    return {"version": tls.version, "cipher": tls.cipher, "verified": tls.verified, "group": tls.group}
+def _report(
+    options: dict[str, Any], recipients: list[str], result: SendResult | None, error: SMTPXError | None = None
+) -> None:
+    is_lmtp = options["url"].lower().startswith("lmtp")
+    fates = fates_of(result, error, lmtp_recipients=recipients if is_lmtp else ())
+    if options["as_json"]:
+        say(json.dumps(as_object(fates, result, error), indent=2))
+    else:
+        show(fates, result, error)
 
 
 def _trace(direction: str, octets: bytes) -> None:

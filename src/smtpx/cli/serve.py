@@ -8,14 +8,17 @@ import ssl
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from smtpx.cli.accounts import MECHANISMS, Accounts, accounts_of, pairs
 from smtpx.cli.log import start_logging
 from smtpx.cli.output import note, say
+from smtpx.cli.sections import SectionedCommand, section
 from smtpx.cli.self_signed import make_certificate
 from smtpx.errors import ConfigurationError
 from smtpx.extensions import STANDARD, by_name
@@ -23,7 +26,6 @@ from smtpx.net.tls import server_tls
 from smtpx.protocol.dialect import LMTP, SMTP
 from smtpx.protocol.extension import Extension
 from smtpx.protocol.limits import ServerLimits
-from smtpx.sasl import Credentials, ScramRecord
 from smtpx.server.body import Body
 from smtpx.server.listener import Listener, Server, host_name
 from smtpx.server.maildir import Maildir, MaildirSession
@@ -31,8 +33,7 @@ from smtpx.server.middleware import Stack
 from smtpx.server.profiles import PROFILES
 from smtpx.server.relay import AuthorizedRelay
 from smtpx.server.run import inherited_listeners, run_until_signal
-from smtpx.server.session import Reject, Session
-from smtpx.server.users import Users
+from smtpx.server.session import Session
 from smtpx.wire.address import ascii_domain
 from smtpx.wire.reply import Reply
 from smtpx.wire.syntax import WireError, escape
@@ -48,30 +49,6 @@ class _Discard(Session):
     async def data(self, body: Body) -> Reply | None:
         await body.discard()
         return None
-
-
-def _with_users(kind: type[Session], users: Users) -> type[Session]:
-    """The session class with a login that `users` decide."""
-
-    class WithUsers(kind):  # type: ignore[misc, valid-type]
-        async def authenticate(self, identity: Credentials) -> None:
-            if not await users.accepts(identity):
-                raise Reject.bad_credentials()
-
-        async def lookup(self, mechanism: str, username: str) -> ScramRecord | None:
-            return users.lookup(mechanism, username)
-
-    return WithUsers
-
-
-def _user(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    users: dict[str, str] = {}
-    for value in values:
-        name, colon, password = value.partition(":")
-        if not colon or not name or not password:
-            raise click.BadParameter("give USER:PASSWORD")
-        users[name] = password
-    return users
 
 
 def _hostname(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -98,104 +75,102 @@ def _relay(options: dict[str, Any]) -> AuthorizedRelay | None:
 
 
 _positive = click.IntRange(min=1)
+_seconds = click.FloatRange(min=0, min_open=True)
+_file = click.Path(exists=True, dir_okay=False)
+_where, _mail, _tls_option, _login, _limit, _output = map(
+    section, ("Where and how to listen", "Mail", "TLS", "Login", "Limits", "Output")
+)
 
 
-@click.command(context_settings={"show_default": True})
-@click.option(
-    "--profile",
-    type=click.Choice(["dev", "submission", "mx"]),
-    default="dev",
-    help="What it is for: submission wants TLS and a login, mx takes mail from everybody and keeps strangers short.",
-)
-@click.option("--host", default="127.0.0.1", help="Address or name to listen on.")
-@click.option("--port", default=2525, type=click.IntRange(0, 65535), help="Port to listen on; 0 = any free one.")
-@click.option("--unix", "unix_path", type=click.Path(dir_okay=False), help="Listen on a unix socket instead.")
-@click.option("--maildir", type=click.Path(file_okay=False), help="Where messages go.  [default: ./Maildir]")
-@click.option("--discard", is_flag=True, help="Accept messages and throw them away.")
-@click.option("--lmtp", is_flag=True, help="Speak LMTP (RFC 2033) instead of SMTP.")
-@click.option("--hostname", callback=_hostname, help="Name in the banner and the EHLO reply.  [default: the host's]")
-@click.option(
-    "--tls-cert", type=click.Path(exists=True, dir_okay=False), help="Certificate chain (PEM); enables STARTTLS."
-)
-@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Its private key (PEM).")
-@click.option("--tls-self-signed", is_flag=True, help="Make a throw-away certificate; enables STARTTLS.")
-@click.option("--implicit-tls", is_flag=True, help="TLS from the first byte, as on port 465.")
-@click.option("--require-tls", is_flag=True, help="No MAIL before TLS (530 5.7.0).")
-@click.option(
-    "--auth-user", "users", multiple=True, callback=_user, metavar="USER:PASSWORD", help="A user; enables AUTH."
-)
-@click.option("--require-auth", is_flag=True, help="No MAIL before AUTH (530 5.7.0).")
-@click.option("--allow-insecure-auth", is_flag=True, help="Offer AUTH without TLS too.")
-@click.option("--max-size", type=_positive, default=26_214_400, metavar="BYTES", help="Largest message.")
-@click.option(
-    "--max-recipients", type=_positive, metavar="N", help="Most recipients of a message.  [default: 1000; mx 100]"
-)
-@click.option("--max-connections", type=_positive, default=1000, metavar="N", help="Most connections in all.")
-@click.option(
-    "--max-connections-per-ip",
-    type=_positive,
-    metavar="N",
-    help="Most connections from one address.  [default: 50, mx 20; loopback free]",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=300.0,
-    metavar="SECONDS",
-    help="Longest wait for a command.",
-)
-@click.option(
-    "--bare-newline", type=click.Choice(["reject", "normalize"]), default="reject", help="CR or LF that stand alone."
-)
-@click.option(
-    "--local-domain",
-    "local_domains",
+@click.command(cls=SectionedCommand, context_settings={"show_default": True})
+@_where("--host", default="127.0.0.1", help="Address or name to listen on.")
+@_where("--port", default=2525, type=click.IntRange(0, 65535), metavar="N", help="Port to listen on; 0 = any free one.")
+@_where("--unix", "unix_path", type=click.Path(dir_okay=False), metavar="PATH", help="A unix socket instead.")
+@_where("--lmtp", is_flag=True, help="Speak LMTP (RFC 2033) instead of SMTP.")
+@_where("--hostname", callback=_hostname, metavar="NAME", help="Our name in banner and EHLO.  [default: the host's]")
+@_where("--proxy-protocol", is_flag=True, help="Every connection begins with a PROXY header.")
+@_where("--profile", type=click.Choice(["dev", "submission", "mx"]), default="dev", help="What it is for, see above.")
+@_mail("--maildir", type=click.Path(file_okay=False), metavar="DIR", help="Where it goes.  [default: ./Maildir]")
+@_mail("--discard", is_flag=True, help="Accept messages and throw them away.")
+@_mail(
+    *("--local-domain", "local_domains"),
     multiple=True,
     metavar="DOMAIN",
-    help="Take mail for this domain (*.DOMAIN: all below it), and none for others but from users who are logged in and "
-    "--relay-for: 550 5.7.1.  [default: take all]",
+    help="Take mail for it, *.DOMAIN: all below it.  [default: for all]",
 )
-@click.option(
-    "--relay-for",
-    multiple=True,
-    metavar="NETWORK",
-    help="Take mail for any domain from this network; unix = unix sockets.",
+@_mail("--relay-for", multiple=True, metavar="NETWORK", help="Take any mail from it; unix = from unix sockets.")
+@_mail(
+    "--bare-newline",
+    type=click.Choice(["reject", "normalize"]),
+    default="reject",
+    metavar="HOW",
+    help="reject or normalize CR or LF alone.",
 )
-@click.option("--proxy-protocol", is_flag=True, help="Every connection begins with a PROXY header, version 1 or 2.")
-@click.option(
+@_mail(
     "--extensions",
     callback=_extensions,
     metavar="NAMES",
-    help="EHLO keywords to offer, or changes: +RRVS,-CHUNKING.  [default: the standard ones]",
+    help="What EHLO offers, or changes: +RRVS,-CHUNKING.",
 )
-@click.option(
-    "--log-format", type=click.Choice(["text", "json"]), default="text", help="Form of the log on standard error."
+@_tls_option("--tls-cert", type=_file, metavar="FILE", help="Certificate chain (PEM); enables STARTTLS.")
+@_tls_option("--tls-key", type=_file, metavar="FILE", help="Its private key (PEM), if not in the same file.")
+@_tls_option("--tls-self-signed", is_flag=True, help="Make a throw-away certificate; enables STARTTLS.")
+@_tls_option("--implicit-tls", is_flag=True, help="TLS from the first byte, as on port 465.")
+@_tls_option("--require-tls", is_flag=True, help="No MAIL before TLS (530 5.7.0).")
+@_tls_option("--client-ca", type=_file, metavar="FILE", help="Who issues clients' certificates (PEM); see above.")
+@_tls_option("--require-client-cert", is_flag=True, help="No TLS with clients that have none.")
+@_login("--auth-user", "users", multiple=True, callback=pairs, metavar="USER:PASSWORD", help="A user; enables AUTH.")
+@_login("--auth-token", "tokens", multiple=True, callback=pairs, metavar="USER:TOKEN", help="OAuth token, for tests.")
+@_login(
+    *("--auth-mechanism", "mechanisms"),
+    multiple=True,
+    type=click.Choice(list(MECHANISMS), case_sensitive=False),
+    metavar="NAME",
+    help="Offer this one, not the usual ones.",
 )
-@click.option("--verbose", is_flag=True, help="Log connections too.")
-@click.option(
-    "--trace", is_flag=True, help="Write the dialogues to standard error: logins masked, messages as their size."
+@_login("--require-auth", is_flag=True, help="No MAIL before AUTH (530 5.7.0).")
+@_login("--allow-insecure-auth", is_flag=True, help="Offer AUTH without TLS too.")
+@_limit("--max-size", type=_positive, default=26_214_400, metavar="BYTES", help="Largest message.")
+@_limit("--max-recipients", type=_positive, metavar="N", help="Most recipients of a message.  [default: 1000, mx 100]")
+@_limit("--max-connections", type=_positive, default=1000, metavar="N", help="Most connections in all.")
+@_limit(
+    "--max-connections-per-ip",
+    type=_positive,
+    metavar="N",
+    help="From one address.  [default: 50, mx 20, loopback free]",
 )
+@_limit("--timeout", type=_seconds, default=300, metavar="SECONDS", help="Longest wait for a command.")
+@_output("--log-format", type=click.Choice(["text", "json"]), default="text", help="Of the log on standard error.")
+@_output("--verbose", is_flag=True, help="Log connections too.")
+@_output("--trace", is_flag=True, help="Write dialogues to standard error: logins masked, no content.")
 def serve(**options: Any) -> None:  # noqa: ANN401 - what click read; each option has a type of its own
     """Receive mail.
 
     Each accepted message becomes one file in DIR/new, on disk before it is answered 250. SIGTERM or Ctrl-C lets
     messages under way finish and exits 0; a second one does not wait. SIGHUP reads certificates again; so does a change
-    of their files, within a minute.
+    of their files, within a minute. Options that take USER:..., NAME, DOMAIN or NETWORK may be repeated.
+
+    Profiles: submission wants TLS and a login, mx takes mail from everybody and keeps strangers short, dev is for
+    programs under development. With --local-domain, mail for other domains is 550 5.7.1 but from users who are logged
+    in, and from --relay-for. With --client-ca, clients that show a certificate of that authority may log in by
+    EXTERNAL, as its e-mail address, else its common name.
 
     \b
     Examples:
       smtpx serve
-      smtpx serve --port 2525 --maildir /tmp/mail --tls-self-signed --auth-user me:secret --require-auth
+      smtpx serve --maildir /tmp/mail --tls-self-signed --auth-user me:secret --require-auth
       smtpx serve --unix /tmp/lmtp.sock --lmtp --discard
+      smtpx serve --host 0.0.0.0 --port 587 --profile submission --tls-cert mail.pem --auth-user me:secret
     """
-    _check(options)
+    accounts = accounts_of(options)
+    _check(options, accounts)
     start_logging(options["log_format"], verbose=options["verbose"])
-    server = _server(options)
+    server = _server(options, accounts)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(run_until_signal(server, ready=lambda running: _announce(running, options)))
+        runner.run(run_until_signal(server, ready=lambda running: _announce(running, options, accounts)))
 
 
-def _check(options: dict[str, Any]) -> None:
+def _check(options: dict[str, Any], accounts: Accounts | None) -> None:
     if options["maildir"] and options["discard"]:
         raise click.UsageError("--maildir and --discard exclude each other")
     if options["tls_self_signed"] and (options["tls_cert"] or options["tls_key"]):
@@ -203,23 +178,32 @@ def _check(options: dict[str, Any]) -> None:
     if options["tls_key"] and not options["tls_cert"]:
         raise click.UsageError("--tls-key needs --tls-cert")
     has_tls = options["tls_cert"] or options["tls_self_signed"]
-    for name in ("implicit_tls", "require_tls"):
+    for name in ("implicit_tls", "require_tls", "client_ca"):
         if options[name] and not has_tls:
             raise click.UsageError(f"--{name.replace('_', '-')} needs --tls-cert or --tls-self-signed")
-    if options["require_auth"] and not options["users"]:
-        raise click.UsageError("--require-auth needs --auth-user")
-    if options["profile"] == "submission" and not (has_tls and options["users"]):
-        raise click.UsageError("--profile submission needs --auth-user, and --tls-cert or --tls-self-signed")
-    if options["profile"] == "mx" and options["users"]:
-        raise click.UsageError("--profile mx never offers a login: leave out --auth-user")
-    if options["users"] and not has_tls and not options["allow_insecure_auth"]:
-        raise click.UsageError("--auth-user without TLS needs --allow-insecure-auth")
-    if options["allow_insecure_auth"] and not options["users"]:
-        raise click.UsageError("--allow-insecure-auth needs --auth-user")
+    if options["require_client_cert"] and not options["client_ca"]:
+        raise click.UsageError("--require-client-cert needs --client-ca")
+    _check_login(options, accounts, has_tls=bool(has_tls))
     source = click.get_current_context().get_parameter_source
     for name in ("host", "port"):
         if options["unix_path"] and source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"--unix and --{name} exclude each other")
+
+
+def _check_login(options: dict[str, Any], accounts: Accounts | None, *, has_tls: bool) -> None:
+    given = {"--auth-user": options["users"], "--auth-token": options["tokens"], "--client-ca": options["client_ca"]}
+    secrets = next((name for name in ("--auth-user", "--auth-token") if given[name]), None)
+    if options["require_auth"] and accounts is None:
+        raise click.UsageError("--require-auth needs --auth-user, --auth-token or --client-ca")
+    if options["profile"] == "submission" and not (has_tls and accounts is not None):
+        raise click.UsageError("--profile submission needs --auth-user, and --tls-cert or --tls-self-signed")
+    if options["profile"] == "mx" and accounts is not None:
+        leave_out = " and ".join(name for name, value in given.items() if value)
+        raise click.UsageError(f"--profile mx never offers a login: leave out {leave_out}")
+    if secrets and not has_tls and not options["allow_insecure_auth"]:
+        raise click.UsageError(f"{secrets} without TLS needs --allow-insecure-auth")
+    if options["allow_insecure_auth"] and not secrets:
+        raise click.UsageError("--allow-insecure-auth needs --auth-user or --auth-token")
 
 
 def _listeners(options: dict[str, Any]) -> list[Listener]:
@@ -235,10 +219,10 @@ def _listeners(options: dict[str, Any]) -> list[Listener]:
     return [Listener(host=options["host"], port=options["port"], unix=options["unix_path"], tls=tls, **how)]
 
 
-def _server(options: dict[str, Any]) -> Server:
+def _server(options: dict[str, Any], accounts: Accounts | None) -> Server:
     try:
         return Server(
-            _session(options),
+            _session(options, accounts),
             listeners=_listeners(options),
             extensions=options["extensions"],
             hostname=options["hostname"],
@@ -250,6 +234,7 @@ def _server(options: dict[str, Any]) -> Server:
             require_auth=options["require_auth"] or None,
             allow_insecure_auth=options["allow_insecure_auth"],
             bare_newline=options["bare_newline"],
+            mechanisms=accounts.mechanisms if accounts is not None else (),
             trace=_trace if options["trace"] else None,
         )
     except ConfigurationError as error:
@@ -272,7 +257,7 @@ def _trace(connection: str, direction: str, line: str) -> None:
     note(f"[{connection}] {direction}: {escape(line, max_chars=_MAX_TRACED)}")
 
 
-def _session(options: dict[str, Any]) -> Callable[[], Session]:
+def _session(options: dict[str, Any], accounts: Accounts | None) -> Callable[[], Session]:
     if options["discard"]:
         kind: type[Session] = _Discard
         arguments: tuple[Any, ...] = ()
@@ -280,10 +265,10 @@ def _session(options: dict[str, Any]) -> Callable[[], Session]:
         kind = MaildirSession
         protocol = "LMTP" if options["lmtp"] else "SMTP"
         arguments = (_maildir(options["maildir"] or "Maildir"), options["hostname"] or host_name(), protocol)
-    if options["users"]:
-        kind = _with_users(kind, Users(options["users"]))
+    if accounts is not None:
+        kind = accounts.login(kind)
     guard = _relay(options)
-    sessions = _Factory(kind, arguments)
+    sessions = partial(kind, *arguments)
     return sessions if guard is None else Stack(sessions, guard)
 
 
@@ -294,38 +279,32 @@ def _maildir(path: str) -> Maildir:
         raise OSError(error.errno, f"can't use the Maildir {path}: {error.strerror}") from error
 
 
-class _Factory:
-    """Makes sessions; `func` lets the server see their class."""
-
-    def __init__(self, kind: type[Session], arguments: tuple[Any, ...]) -> None:
-        self.func = kind
-        self._arguments = arguments
-
-    def __call__(self) -> Session:
-        return self.func(*self._arguments)
-
-
 def _tls(options: dict[str, Any]) -> ssl.SSLContext | None:
     if options["tls_self_signed"]:
         with tempfile.TemporaryDirectory(prefix="smtpx-") as scratch:
             made = make_certificate(Path(scratch), options["hostname"] or host_name())
-            return server_tls(*made, reloadable=False)
-    return server_tls(options["tls_cert"], options["tls_key"]) if options["tls_cert"] else None
+            return server_tls(*made, reloadable=False, **_clients(options))
+    return server_tls(options["tls_cert"], options["tls_key"], **_clients(options)) if options["tls_cert"] else None
 
 
-def _announce(server: Server, options: dict[str, Any]) -> None:
-    _warn_about_exposure(server, options)
+def _clients(options: dict[str, Any]) -> dict[str, Any]:
+    how = "require" if options["require_client_cert"] else "request"
+    return {"client_ca": options["client_ca"], "client_certificates": how}
+
+
+def _announce(server: Server, options: dict[str, Any], accounts: Accounts | None) -> None:
+    _warn_about_exposure(server, options, accounts)
     for address in server.addresses:
         say(f"listening on {address}")
 
 
-def _warn_about_exposure(server: Server, options: dict[str, Any]) -> None:
+def _warn_about_exposure(server: Server, options: dict[str, Any], accounts: Accounts | None) -> None:
     """What strangers may do, in one line."""
     places = [each.place for each in server.exposures if each.is_public]
     if not places:
         return
     required = options["profile"] == "submission"
-    login = "required" if options["require_auth"] or required else "offered" if options["users"] else "off"
+    login = "required" if options["require_auth"] or required else "offered" if accounts is not None else "off"
     has_tls = options["tls_cert"] or options["tls_self_signed"]
     needs_tls = options["require_tls"] or options["implicit_tls"] or required
     tls = "required" if needs_tls else "offered" if has_tls else "off"

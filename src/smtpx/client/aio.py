@@ -75,7 +75,7 @@ class AsyncConnection:
 
     @property
     def peer(self) -> str:
-        """The server's address and port, or the path of its socket."""
+        """What the socket is connected to: address and port, or a path. With a proxy that is the proxy."""
         return endpoint_text(self._link.peer)
 
     @property
@@ -403,7 +403,7 @@ class AsyncClient:
             strict=strict, smtputf8=smtputf8, normalize_newlines=normalize_newlines, wishes=dict(wishes)
         )
         pool = AsyncPool(self._acquire, self._release, self._note, self._is_wanted)
-        crew = AsyncCrew(self.settings.limits, options, pool, self._crews)
+        crew = AsyncCrew(self.settings, options, pool, self._crews)
         return crew.outcomes(messages)
 
     def _note(self, error: SMTPXError) -> None:

@@ -6,7 +6,8 @@ from typing import NamedTuple, Protocol
 
 from smtpx.client.async_link import AsyncLink
 from smtpx.client.bulk import Hold, Order, Run, SendManyOptions, SendOutcome
-from smtpx.client.settings import Limits
+from smtpx.client.settings import ClientSettings
+from smtpx.client.watch import bulk_messages
 from smtpx.errors import SMTPXError
 
 __all__ = ["AsyncCrew", "AsyncPool"]
@@ -28,9 +29,11 @@ class AsyncPool(NamedTuple):
 class AsyncCrew:
     """The tasks of one run. They are made when there is work for them, and gone when the run is over."""
 
-    def __init__(self, limits: Limits, options: SendManyOptions, pool: AsyncPool, crews: "set[AsyncCrew]") -> None:
+    def __init__(
+        self, settings: ClientSettings, options: SendManyOptions, pool: AsyncPool, crews: "set[AsyncCrew]"
+    ) -> None:
         self._pool = pool
-        self._run = Run(limits, options, wake=self._wake)
+        self._run = Run(settings.limits, options, wake=self._wake, begin=bulk_messages(settings))
         self._crews = crews  # all of the client's that are at work
         self._tasks: list[asyncio.Task[None]] = []
         self._signals = [asyncio.Event() for _ in range(3)]
@@ -96,6 +99,7 @@ class AsyncCrew:
             task.cancel()
         self._wake()
         await asyncio.gather(*left, return_exceptions=True)
+        self._run.give_up()
 
     async def _take(self) -> Order:
         """The next order, when there is one."""
@@ -160,7 +164,7 @@ class AsyncCrew:
     async def _send_alone(self, link: AsyncLink, hold: Hold, order: Order) -> bool:
         """False if the rest of its recipients needs another connection."""
         try:
-            mail = order.prepare(self._run.options)
+            mail = self._run.prepare(order)
             result = await link.send(mail, order.wishes, strict=order.strict, smtputf8=order.smtputf8)
         except Exception as error:
             if isinstance(error, SMTPXError):

@@ -14,6 +14,7 @@ from smtpx.errors import SMTPXError, TransportError
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.session import Security
 from smtpx.flows.steps import Flow
+from smtpx.net.addresses import Told
 from smtpx.net.aio import AsyncStream, connect
 from smtpx.net.deadlines import Deadline, now
 from smtpx.net.drive import arun
@@ -63,7 +64,8 @@ class AsyncLink:
     @classmethod
     async def _attempt(cls, settings: ClientSettings, deadline: Deadline, watch: Watch | None) -> "AsyncLink | None":
         """None: the handshake broke, and another connection may do without."""
-        stream = await _connected(settings, deadline.limit(settings.timeouts.connect))
+        told = watch.attempt_failed if watch is not None else None
+        stream = await _connected(settings, deadline.limit(settings.timeouts.connect), told)
         if watch is not None:
             watch.connected(stream.peer)
         try:
@@ -154,13 +156,13 @@ async def _implicit_tls(stream: AsyncStream, timeout_seconds: float) -> TLSFacts
         raise
 
 
-async def _connected(settings: ClientSettings, timeout_seconds: float) -> AsyncStream:
+async def _connected(settings: ClientSettings, timeout_seconds: float, told: Told | None) -> AsyncStream:
     def context() -> "ssl.SSLContext":
         from smtpx.client.tls_policy import context_for
 
         return context_for(settings, local=is_local_way(settings, stream.peer))
 
-    stream = await connect(settings.target, context, timeout_seconds, settings.connect, settings.proxy)
+    stream = await connect(settings.target, context, timeout_seconds, settings.connect, settings.proxy, told)
     if settings.trace is not None:
         stream.trace = mask_auth(settings.trace)
     return stream

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from smtpx.client.conversation import Conversation
 from smtpx.client.mail import Mail
+from smtpx.client.observer import MessageObserver
 from smtpx.client.settings import Limits
+from smtpx.client.watch import BeginMessage, message_ended
 from smtpx.client.wishes import Wishes, is_binary
-from smtpx.errors import LocalProtocolError, RefusedError, SMTPXError, TransportError
+from smtpx.errors import LocalProtocolError, RefusedError, RemoteProtocolError, SMTPXError, TransportError
 from smtpx.flows.flight import Job
 from smtpx.flows.outcome import SendResult
 from smtpx.net.deadlines import Deadline, now
@@ -31,9 +33,10 @@ if TYPE_CHECKING:
         "Iterable[Outgoing | EmailMessage[Any, Any]] | AsyncIterable[Outgoing | EmailMessage[Any, Any]]"
     )
 
-__all__ = ["Hold", "Order", "Outgoing", "Run", "SendManyOptions", "SendOutcome"]
+__all__ = ["GIVEN_UP", "Hold", "Order", "Outgoing", "Run", "SendManyOptions", "SendOutcome"]
 
 _MAX_WAITING_BYTES = 16 << 20  # of content at hand that the source gave and that is not done
+GIVEN_UP = "given up: nobody waits for it any more"
 _TURN = 100  # after so many messages a connection goes to whoever else waits for one
 
 
@@ -72,9 +75,12 @@ class SendOutcome:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether the connection was lost before the verdict: it may have been delivered, and sending it again may
-        deliver it twice (RFC 1047)."""
-        return self.result is None and isinstance(self.error, TransportError) and self.error.stage == "final"
+        """Whether the connection was lost, or went out of step, before the verdict: it may have been delivered.
+
+        Sending it again may deliver it twice (RFC 1047).
+        """
+        lost = isinstance(self.error, TransportError | RemoteProtocolError) and self.error.stage == "final"
+        return self.result is None and lost
 
     def unwrap(self) -> SendResult:
         """The result.
@@ -100,7 +106,10 @@ class SendManyOptions:
 class Order:
     """One message of a run on its way from the source to its outcome."""
 
-    __slots__ = ("attempts", "begun", "given", "index", "mail", "outcome", "smtputf8", "strict", "weight", "wishes")
+    __slots__ = (
+        *("attempts", "begun", "given", "index", "mail", "observer", "outcome"),
+        *("smtputf8", "strict", "weight", "wishes"),
+    )
 
     def __init__(self, index: int, given: object, options: SendManyOptions) -> None:
         own = given if isinstance(given, Outgoing) else None
@@ -111,6 +120,7 @@ class Order:
         self.wishes: Mapping[str, Any] = {**options.wishes, **own.wishes} if own and own.wishes else options.wishes
         self.weight = _weight(given if own is None else own.message)
         self.mail: Mail | None = None
+        self.observer: MessageObserver | None = None
         self.outcome: SendOutcome | None = None
         self.attempts = 0
         self.begun = 0.0
@@ -127,7 +137,6 @@ class Order:
             self.mail = Mail(
                 own.message, own.sender, own.recipients, normalize_newlines=normalize, binary=is_binary(self.wishes)
             )
-        self.begun = self.begun or now()
         return self.mail
 
 
@@ -141,6 +150,7 @@ class Run:
     Args:
         lock: held while anything changes; workers may be threads.
         wake: called, without the lock, when there is something new to take or to give out.
+        begin: gives each message its observer, where anybody looks on.
 
     Attributes:
         is_stopped: nobody waits for what is left.
@@ -155,6 +165,7 @@ class Run:
         *,
         wake: Callable[[], None],
         lock: AbstractContextManager[Any] | None = None,
+        begin: BeginMessage | None = None,
     ) -> None:
         self.options = options
         self.is_stopped = False
@@ -162,6 +173,7 @@ class Run:
         self.crash: BaseException | None = None
         self._limits = limits
         self._wake = wake
+        self._begin = begin
         self._lock = lock or nullcontext()
         self._window = 2 * limits.max_connections * limits.max_in_flight
         self._unfinished: deque[Order] = deque()
@@ -220,6 +232,13 @@ class Run:
         if self.is_stopped:
             raise LocalProtocolError("this client is closed")
 
+    def give_up(self) -> None:
+        """Everybody has stopped: what was begun has come to nothing, as far as anybody here will ever know."""
+        with self._lock:
+            begun = [each for each in self._unfinished if each.begun and each.outcome is None]
+        for order in begun:
+            self._tell(order, None, LocalProtocolError(GIVEN_UP))
+
     # The workers' side -----------------------------------------------------------------------------------------------
 
     @property
@@ -244,6 +263,26 @@ class Run:
             self.settle(order, copy.copy(self._hopeless))
         return None
 
+    def prepare(self, order: Order) -> Mail:
+        """An order's turn has come; see `Order.prepare`."""
+        self._start(order)
+        return order.prepare(self.options)
+
+    def _start(self, order: Order) -> None:
+        if not order.begun:
+            order.begun = now()
+            order.observer = self._begin() if self._begin is not None else None
+
+    def _tell(self, order: Order, result: SendResult | None, error: BaseException | None) -> None:
+        """Once, whoever comes first: a thread that was given up may still end."""
+        if self._begin is None:
+            return
+        if not self.is_stopped:
+            self._start(order)
+        with self._lock:
+            observer, order.observer = order.observer, None
+        message_ended(observer, result, error)
+
     def put_back(self, order: Order) -> None:
         """An order that was not begun, or begun in vain: it is the next one again."""
         with self._lock:
@@ -255,8 +294,10 @@ class Run:
         """What became of an order."""
         if isinstance(outcome, SendResult):
             result = replace(outcome, duration_seconds=now() - order.begun)
+            self._tell(order, result, None)
             order.outcome = SendOutcome(order.index, order.given, result)
         else:
+            self._tell(order, None, outcome)
             order.outcome = SendOutcome(order.index, order.given, error=outcome)
         order.mail = None
         self._wake()
@@ -324,7 +365,7 @@ class Hold:
         conversation, run = self._conversation, self._run
         while (order := self._next_order()) is not None:
             try:
-                mail = order.prepare(run.options)
+                mail = run.prepare(order)
                 job = conversation.job(order, mail, order.wishes, strict=order.strict, smtputf8=order.smtputf8)
             except Exception as error:  # whatever a message of the caller's may raise is its own fate
                 run.settle(order, error)

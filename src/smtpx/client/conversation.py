@@ -210,7 +210,10 @@ class Conversation:
 
     def fly(self, ledger: Ledger) -> Flow[SMTPXError | None]:
         """Messages of a ledger as long as there are any, several under way at once."""
-        return (yield from self._flight.fly(ledger))
+        if self._watch is None:
+            return (yield from self._flight.fly(ledger))
+        with self._watch.transactions(ledger) as watched:
+            return (yield from self._flight.fly(watched))
 
     def send(
         self, mail: Mail, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None

@@ -5,9 +5,10 @@ import threading
 from collections.abc import Callable, Generator, Iterable
 from typing import NamedTuple, Protocol
 
-from smtpx.client.bulk import Hold, Order, Run, SendManyOptions, SendOutcome
+from smtpx.client.bulk import GIVEN_UP, Hold, Order, Run, SendManyOptions, SendOutcome
 from smtpx.client.link import Link
-from smtpx.client.settings import Limits
+from smtpx.client.settings import ClientSettings
+from smtpx.client.watch import bulk_messages
 from smtpx.errors import LocalProtocolError, SMTPXError
 from smtpx.net.sockets import SocketStream
 
@@ -31,10 +32,11 @@ class Pool(NamedTuple):
 class Crew:
     """The threads of one run. They are made when there is work for them, and gone when the run is over."""
 
-    def __init__(self, limits: Limits, options: SendManyOptions, pool: Pool, crews: "set[Crew]") -> None:
+    def __init__(self, settings: ClientSettings, options: SendManyOptions, pool: Pool, crews: "set[Crew]") -> None:
         self._change = threading.Condition()
         self.pool = pool
-        self.run = Run(limits, options, wake=self._wake, lock=self._change)
+        begin = bulk_messages(settings)
+        self.run = Run(settings.limits, options, wake=self._wake, lock=self._change, begin=begin)
         self._workers: list[Worker] = []
         self._crews = crews  # all of the client's that are at work
 
@@ -104,6 +106,7 @@ class Crew:
         for worker in self._workers:
             # Nobody can hurry a system that connects; such a thread closes what it gets, and ends by itself.
             worker.thread.join(1.0 if worker.is_connecting else None)
+        self.run.give_up()
 
 
 class Worker:
@@ -128,7 +131,7 @@ class Worker:
             LocalProtocolError: if the run is stopped.
         """
         if self._crew.run.is_stopped:
-            raise LocalProtocolError("given up: nobody waits for it any more")
+            raise LocalProtocolError(GIVEN_UP)
 
     def watch(self, stream: SocketStream) -> None:
         """A connection stands."""
@@ -197,7 +200,7 @@ class Worker:
     def _send_alone(self, link: Link, hold: Hold, order: Order) -> bool:
         """False if the rest of its recipients needs another connection."""
         try:
-            mail = order.prepare(self._crew.run.options)
+            mail = self._crew.run.prepare(order)
             result = link.send(mail, order.wishes, strict=order.strict, smtputf8=order.smtputf8)
         except Exception as error:
             if isinstance(error, SMTPXError):

@@ -13,6 +13,7 @@ from smtpx.errors import SMTPXError, TransportError
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.session import Security
 from smtpx.flows.steps import Flow
+from smtpx.net.addresses import Told
 from smtpx.net.deadlines import Deadline, now
 from smtpx.net.drive import run
 from smtpx.net.proxies import through
@@ -75,7 +76,8 @@ class Link:
         on_stream: Callable[[SocketStream], None] | None,
     ) -> "Link | None":
         """None: the handshake broke, and another connection may do without."""
-        stream = connected(settings, deadline.limit(settings.timeouts.connect))
+        told = watch.attempt_failed if watch is not None else None
+        stream = connected(settings, deadline.limit(settings.timeouts.connect), told)
         if watch is not None:
             watch.connected(stream.peer)
         try:
@@ -168,13 +170,13 @@ def _implicit_tls(stream: SocketStream, timeout_seconds: float) -> TLSFacts:
         raise
 
 
-def connected(settings: ClientSettings, timeout_seconds: float) -> SocketStream:
-    """A stream to the target, nothing said yet."""
+def connected(settings: ClientSettings, timeout_seconds: float, told: Told | None = None) -> SocketStream:
+    """A stream to the target, nothing said yet; `told` hears of addresses that fail."""
     target = settings.target
     if settings.proxy is not None:
-        sock = through(settings.proxy, target, timeout_seconds)
+        sock = through(settings.proxy, target, timeout_seconds, told)
     elif settings.connect is None:
-        sock = connect(target, timeout_seconds)
+        sock = connect(target, timeout_seconds, told)
     else:
         sock = dial(settings.connect, target, timeout_seconds)
 

@@ -17,6 +17,9 @@ class ConnectionLog(ClientConnectionObserver):
     def connected(self, peer: str, seconds: float) -> None:
         self._write(logging.DEBUG, self.id, "connected to %s in %.3f s", peer, seconds)
 
+    def attempt_failed(self, address: str, reason: str) -> None:
+        self._write(logging.DEBUG, self.id, "no answer from %s: %s", address, reason)
+
     def open_failed(self, error: BaseException, seconds: float) -> None:
         self._write(logging.INFO, self.id, "no connection to %s: %s", self.target, error)
 

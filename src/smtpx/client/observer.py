@@ -26,10 +26,10 @@ class TransactionOutcome:
 
 
 class MessageObserver:
-    """Told what became of one call of `send`. The method does nothing; override it."""
+    """Told what became of one message. The method does nothing; override it."""
 
     def ended(self, result: SendResult | None, error: BaseException | None) -> None:
-        """The call is over, with a result or with an error."""
+        """It is over, with a result or with an error."""
 
 
 class ClientConnectionObserver:
@@ -46,6 +46,9 @@ class ClientConnectionObserver:
     def __init__(self, connection_id: str, target: Target) -> None:
         self.id = connection_id
         self.target = target
+
+    def attempt_failed(self, address: str, reason: str) -> None:
+        """An address of the server, or of the proxy before it, could not be connected to. Others may be."""
 
     def connected(self, peer: str, seconds: float) -> None:
         """The socket is connected to this address and port, or path."""
@@ -89,7 +92,10 @@ class ClientObserver:
     """
 
     def message_started(self, target: Target, *, bulk: bool) -> MessageObserver | None:
-        """`send` was called, or with `bulk` it is one of many. Give an object that is told how it ended, or None."""
+        """`send` was called, or with `bulk` the turn of one of many has come.
+
+        Give an object that is told how it ended, or None.
+        """
         return None
 
     def connection_started(self, connection_id: str, target: Target) -> ClientConnectionObserver | None:

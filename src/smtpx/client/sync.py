@@ -78,7 +78,7 @@ class Connection:
 
     @property
     def peer(self) -> str:
-        """The server's address and port, or the path of its socket."""
+        """What the socket is connected to: address and port, or a path. With a proxy that is the proxy."""
         return endpoint_text(self._link.peer)
 
     @property
@@ -358,7 +358,7 @@ class Client:
         if not isinstance(messages, Iterable):
             raise TypeError("an async iterable needs the async client")
         pool = Pool(self._acquire, self._release, self._note, self._is_wanted, self._wake)
-        return Crew(self.settings.limits, options, pool, self._crews).outcomes(messages)
+        return Crew(self.settings, options, pool, self._crews).outcomes(messages)
 
     def _note(self, error: SMTPXError) -> None:
         self._opening_settings = after_error(self._opening_settings, error)

@@ -3,12 +3,14 @@
 import sys
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from os import urandom
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from smtpx.client.observer import ClientConnectionObserver, MessageObserver, TransactionOutcome
 from smtpx.client.settings import ClientSettings
+from smtpx.errors import SMTPXError
+from smtpx.flows.flight import Job, Ledger
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.steps import Flow
 from smtpx.net.deadlines import now
@@ -20,10 +22,11 @@ from smtpx.wire.reply import Reply
 if TYPE_CHECKING:
     from smtpx.protocol.client import ClientProtocol
 
-__all__ = ["Watch", "async_watched", "message", "watch_for", "watched"]
+__all__ = ["BeginMessage", "Watch", "async_watched", "bulk_messages", "message_ended", "watch_for", "watched"]
 
 P = ParamSpec("P")
 S = TypeVar("S", bound="_Configured")
+BeginMessage = Callable[[], MessageObserver | None]
 _INFO = 20  # as in logging, which is not loaded for this
 _HELLO = frozenset({"EHLO", "LHLO", "HELO"})
 
@@ -95,6 +98,10 @@ class Watch:
 
     # The connection --------------------------------------------------------------------------------------------------
 
+    def attempt_failed(self, address: str, reason: str) -> None:
+        """One of the addresses did not answer as it should; others may."""
+        self.tell("attempt_failed", address, reason)
+
     def connected(self, peer: object) -> None:
         """The socket is connected."""
         self._tls_begun = now()
@@ -147,20 +154,68 @@ class Watch:
 
     def transaction(self, flow: Flow[SendResult]) -> Flow[SendResult]:
         """A message; `flow` sends it."""
-        self._transactions += 1
-        name, begun = f"{self.id}.{self._transactions}", now()
-        self.tell("transaction_started", name)
+        end = self.begin_transaction()
         try:
             result = yield from flow
         except BaseException as error:
-            self.tell("transaction_ended", _outcome(name, None, error, begun))
+            end(error)
             raise
-        self.tell("transaction_ended", _outcome(name, result, None, begun))
+        end(result)
         return result
 
+    @contextmanager
+    def transactions(self, ledger: Ledger) -> Generator[Ledger]:
+        """Messages of a flight; its ledger is the one that is given."""
+        books = _WatchedLedger(self, ledger)
+        try:
+            yield books
+        except BaseException as error:
+            books.give_up(error)
+            raise
 
-def _outcome(name: str, result: SendResult | None, error: BaseException | None, begun: float) -> TransactionOutcome:
-    return TransactionOutcome(id=name, result=result, error=error, seconds=now() - begun)
+    def begin_transaction(self) -> "_End":
+        """A message begins; what is given is to be called with what became of it."""
+        self._transactions += 1
+        name, begun = f"{self.id}.{self._transactions}", now()
+        self.tell("transaction_started", name)
+
+        def end(outcome: SendResult | BaseException) -> None:
+            result, error = (outcome, None) if isinstance(outcome, SendResult) else (None, outcome)
+            ended = TransactionOutcome(id=name, result=result, error=error, seconds=now() - begun)
+            self.tell("transaction_ended", ended)
+
+        return end
+
+
+_End = Callable[[SendResult | BaseException], None]
+
+
+class _WatchedLedger:
+    """A ledger that tells of each job as of a transaction, from the time when a flight takes it."""
+
+    def __init__(self, watch: Watch, ledger: Ledger) -> None:
+        self._watch = watch
+        self._ledger = ledger
+        self._open: dict[int, _End] = {}
+
+    def next_job(self) -> Job | None:
+        job = self._ledger.next_job()
+        if job is not None:
+            self._open[id(job)] = self._watch.begin_transaction()
+        return job
+
+    def landed(self, job: Job, outcome: SendResult | SMTPXError) -> None:
+        self._open.pop(id(job))(outcome)
+        self._ledger.landed(job, outcome)
+
+    def lost(self, job: Job, error: SMTPXError, *, begun: bool) -> None:
+        self._open.pop(id(job))(error)
+        self._ledger.lost(job, error, begun=begun)
+
+    def give_up(self, error: BaseException) -> None:
+        for end in self._open.values():
+            end(error)
+        self._open.clear()
 
 
 # Calls of send -------------------------------------------------------------------------------------------------------
@@ -171,21 +226,25 @@ class _Configured(Protocol):
 
 
 @contextmanager
-def message(settings: ClientSettings, *, bulk: bool = False) -> Generator[Callable[[SendResult], None]]:
+def _message(settings: ClientSettings) -> Generator[Callable[[SendResult], None]]:
     """Tell an observer of one message; the function that is given takes its result."""
     found: list[SendResult] = []
-    observer = _message_observer(settings, bulk=bulk)
+    observer = _begin(settings, bulk=False)
     try:
         yield found.append
     except BaseException as error:
-        _end(observer, None, error)
+        message_ended(observer, None, error)
         raise
-    _end(observer, found[0], None)
+    message_ended(observer, found[0], None)
 
 
-def _message_observer(settings: ClientSettings, *, bulk: bool) -> MessageObserver | None:
-    if settings.observer is None:
-        return None
+def bulk_messages(settings: ClientSettings) -> BeginMessage | None:
+    """What begins to tell of one message of many; None where nobody looks on."""
+    return None if settings.observer is None else partial(_begin, settings, bulk=True)
+
+
+def _begin(settings: ClientSettings, *, bulk: bool) -> MessageObserver | None:
+    assert settings.observer is not None  # noqa: S101 - asked for before
     try:
         return settings.observer.message_started(settings.target, bulk=bulk)
     except Exception as error:
@@ -193,7 +252,8 @@ def _message_observer(settings: ClientSettings, *, bulk: bool) -> MessageObserve
         return None
 
 
-def _end(observer: MessageObserver | None, result: SendResult | None, error: BaseException | None) -> None:
+def message_ended(observer: MessageObserver | None, result: SendResult | None, error: BaseException | None) -> None:
+    """Tell the observer of one message, if it has one, what became of it."""
     if observer is not None:
         try:
             observer.ended(result, error)
@@ -208,7 +268,7 @@ def watched(send: Callable[Concatenate[S, P], SendResult]) -> Callable[Concatena
     def wrapper(self: S, /, *args: P.args, **options: P.kwargs) -> SendResult:
         if self.settings.observer is None:
             return send(self, *args, **options)
-        with message(self.settings) as take:
+        with _message(self.settings) as take:
             take(result := send(self, *args, **options))
         return result
 
@@ -224,7 +284,7 @@ def async_watched(
     async def wrapper(self: S, /, *args: P.args, **options: P.kwargs) -> SendResult:
         if self.settings.observer is None:
             return await send(self, *args, **options)
-        with message(self.settings) as take:
+        with _message(self.settings) as take:
             take(result := await send(self, *args, **options))
         return result
 

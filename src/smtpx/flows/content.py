@@ -12,6 +12,9 @@ from smtpx.wire.syntax import WireError
 __all__ = ["Content", "Pieces", "Scan", "bare_newline", "look_ahead"]
 
 _MAX_HEADER_BYTES = 1 << 20
+_ENOUGH_BYTES = (
+    1 << 15
+)  # a line for each chunk would be a round trip for each; a slow source may not be waited for long
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")  # slow: only to say where it is
 
 
@@ -140,33 +143,33 @@ def look_ahead(content: Content, max_bytes: int) -> Flow[Content]:
 
 
 class Pieces:
-    """Content in pieces, for sending: at most `max_bytes` of what is at hand, else as its source gives it."""
+    """Content in pieces for sending, of at most `max_bytes` each. A source that gives less at a time is asked again."""
 
     def __init__(self, content: Content) -> None:
-        self._data = content.data
-        self._head = deque(content.head)
+        self._at_hand = content.data or b""
         self._position = 0
+        self._has_source = content.data is None
+        self._head = deque(content.head)
         self._repair = NewlineRepair(stuffed=False) if content.repair else None
 
     def next(self, max_bytes: int) -> Flow[bytes | None]:
         """The next piece, never empty; None at the end."""
-        if self._data is not None:
-            return self._cut(self._data, max_bytes)
-        while True:
+        if self._has_source and self._position >= len(self._at_hand):
+            self._at_hand, self._position = (yield from self._gather(min(max_bytes, _ENOUGH_BYTES))), 0
+        start, self._position = self._position, self._position + max_bytes
+        return self._at_hand[start : self._position] or None
+
+    def _gather(self, enough: int) -> Flow[bytes]:
+        pieces, size = list[bytes](), 0
+        while size < enough:
             piece: bytes | None = self._head.popleft() if self._head else (yield NextChunk())
             if piece is None:
-                rest, self._repair = self._repair.end() if self._repair else b"", None
-                return rest or None
-            if self._repair is not None:
-                piece = self._repair.feed(piece)
-            if piece:
-                return piece
-
-    def _cut(self, data: bytes, max_bytes: int) -> bytes | None:
-        start, self._position = self._position, self._position + max_bytes
-        if len(data) <= max_bytes:
-            return None if start else data or None
-        return data[start : self._position] or None
+                self._has_source = False
+                pieces.append(self._repair.end() if self._repair else b"")
+                break
+            pieces.append(piece if self._repair is None else self._repair.feed(piece))
+            size += len(pieces[-1])
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _is_utf8_beyond_ascii(header: bytes) -> bool:

@@ -312,7 +312,8 @@ class Flight:
         elif answer.owed.command != "BDAT LAST":
             self._under_way[0].note(answer)
         else:
-            self._may_be_open = not answer.is_positive and len(self._under_way) == 1
+            is_done = answer.is_positive and not self._protocol.in_transaction  # 250, though nobody was accepted?
+            self._may_be_open = not is_done and len(self._under_way) == 1
             self._land(answer, used_chunking=True)
 
     # With DATA -------------------------------------------------------------------------------------------------------

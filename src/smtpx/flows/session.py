@@ -215,10 +215,10 @@ def _usable(protocol: ClientProtocol, plan: SessionPlan, context: ExchangeContex
 
 
 def _start(plan: SessionPlan, mechanism: ClientMechanism, context: ExchangeContext) -> Flow[AuthExchange]:
-    if mechanism.fetch is not None:
-        fetched: object = yield Call(mechanism.fetch, plan.timeouts.auth)
-        context = replace(context, fetched=fetched)
     try:
+        if mechanism.fetch is not None:
+            fetched: object = yield Call(mechanism.fetch, plan.timeouts.auth)
+            context = replace(context, fetched=fetched)
         return mechanism.start(context)
     except SASLError as error:
         raise AuthenticationError(f"{mechanism.name} given up: {error}", mechanism=mechanism.name) from error

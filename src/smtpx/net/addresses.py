@@ -3,16 +3,17 @@
 import ipaddress
 import os
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, zip_longest
 from typing import NamedTuple, cast
 
 from smtpx.errors import ConnectError
-from smtpx.net.targets import Target
+from smtpx.net.targets import Target, endpoint_text
 
-__all__ = ["ATTEMPT_DELAY_SECONDS", "Failures", "Found", "Place", "lookup_flags", "not_found", "places"]
+__all__ = ["ATTEMPT_DELAY_SECONDS", "Failures", "Found", "Place", "Told", "lookup_flags", "not_found", "places"]
 
 ATTEMPT_DELAY_SECONDS = 0.25  # RFC 8305 5
+Told = Callable[[str, str], None]  # of an address that failed, and why
 Found = Iterable[tuple[int, int, int, str, tuple[object, ...]]]  # what getaddrinfo gives
 
 
@@ -52,20 +53,21 @@ def places(target: Target, found: Found) -> list[Place]:
     return [place for place in chain(*zip_longest(first, others)) if place is not None]
 
 
-def not_found(target: Target, error: Exception) -> ConnectError:
-    """The name has no address."""
+def not_found(target: Target, error: Exception | str) -> ConnectError:
+    """The name has no address, for all we know."""
     return ConnectError(f"can't find {target.host}: {getattr(error, 'strerror', None) or error}", stage="connect")
 
 
 class Failures:
-    """What was tried, and why it failed."""
+    """What was tried, and why it failed; `told` hears of each as it happens."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, told: Told | None = None) -> None:
+        self._told = told
         self._from_where = f" from {target.local_address}" if target.local_address else ""
         self._texts: list[str] = []
         self._cause: OSError | None = None
 
-    def add(self, place: object, error: OSError | int | str) -> None:
+    def add(self, place: Place, error: OSError | int | str) -> None:
         """One more, with its error, the number of one, or a reason."""
         if isinstance(error, int):
             error = OSError(error, os.strerror(error))
@@ -74,6 +76,8 @@ class Failures:
         number = getattr(error, "errno", None)  # loops have texts of their own for it
         reason = os.strerror(number) if number else error
         self._texts.append(f"can't connect to {place}{self._from_where}: {reason}")
+        if self._told is not None:
+            self._told(endpoint_text(place.address), str(reason))
 
     def late(self, under_way: Iterable[Place], not_begun: Sequence[Place], timeout_seconds: float) -> None:
         """The time is over."""

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from smtpx.errors import ConnectError, ConnectionLost, DeadlineError, TLSError
+from smtpx.net.addresses import Told
 from smtpx.net.async_connect import Dialler, connected_socket
 from smtpx.net.client_hello import AlpnWatch
 from smtpx.net.proxies import Proxy
@@ -386,6 +387,7 @@ async def connect(
     timeout_seconds: float,
     dialler: Dialler | None = None,
     proxy: Proxy | None = None,
+    told: Told | None = None,
 ) -> AsyncStream:
     """A connected stream; several addresses of a host are tried side by side (RFC 8305).
 
@@ -393,12 +395,13 @@ async def connect(
         tls: makes the context when TLS begins.
         dialler: gives a connected socket, or an awaitable of one, in place of our own connecting.
         proxy: to go through.
+        told: hears of addresses that fail.
 
     Raises:
         ConnectError.
     """
     try:
-        sock = await connected_socket(target, timeout_seconds, dialler, proxy)
+        sock = await connected_socket(target, timeout_seconds, dialler, proxy, told)
         loop = asyncio.get_running_loop()
         _, stream = await loop.create_connection(lambda: AsyncStream(tls, target.tls_name), sock=sock)
     except TimeoutError as error:

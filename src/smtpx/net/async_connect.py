@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import cast
 
 from smtpx.errors import ConnectError
-from smtpx.net.addresses import Failures, lookup_flags, not_found, places
+from smtpx.net.addresses import Failures, Told, lookup_flags, not_found, places
 from smtpx.net.async_race import race
 from smtpx.net.deadlines import now
 from smtpx.net.proxies import Passage, Proxy, proxy_target, unreachable
@@ -21,9 +21,13 @@ Dialler = Callable[[Target, float], object]
 
 
 async def connected_socket(
-    target: Target, timeout_seconds: float, dialler: Dialler | None = None, proxy: Proxy | None = None
+    target: Target,
+    timeout_seconds: float,
+    dialler: Dialler | None = None,
+    proxy: Proxy | None = None,
+    told: Told | None = None,
 ) -> socket.socket:
-    """A socket that does not block.
+    """A socket that does not block; `told` hears of addresses that fail.
 
     Raises:
         OSError, ConnectError among them.
@@ -35,7 +39,9 @@ async def connected_socket(
     if target.unix_path is not None:
         async with asyncio.timeout(timeout_seconds):
             return await _connect_unix(target.unix_path)
-    return await (_race(target, timeout_seconds) if proxy is None else _through(proxy, target, timeout_seconds))
+    if proxy is not None:
+        return await _through(proxy, target, timeout_seconds, told)
+    return await _race(target, timeout_seconds, told)
 
 
 async def _dialled(made: object) -> socket.socket:
@@ -59,7 +65,7 @@ async def _connect_unix(path: str) -> socket.socket:
     return sock
 
 
-async def _race(target: Target, timeout_seconds: float) -> socket.socket:
+async def _race(target: Target, timeout_seconds: float, told: Told | None) -> socket.socket:
     end = now() + timeout_seconds
     flags = lookup_flags(target.host)
     try:
@@ -69,21 +75,19 @@ async def _race(target: Target, timeout_seconds: float) -> socket.socket:
             async with asyncio.timeout(timeout_seconds):
                 loop = asyncio.get_running_loop()
                 found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    except TimeoutError:
-        raise
+    except TimeoutError as error:
+        raise not_found(target, f"no answer in {timeout_seconds:g} s") from error
     except (OSError, UnicodeError) as error:
         raise not_found(target, error) from error
-    return await race(places(target, found), target.local_address, end - now(), Failures(target))
+    return await race(places(target, found), target.local_address, end - now(), Failures(target, told))
 
 
-async def _through(proxy: Proxy, target: Target, timeout_seconds: float) -> socket.socket:
+async def _through(proxy: Proxy, target: Target, timeout_seconds: float, told: Told | None) -> socket.socket:
     """As `smtpx.net.proxies.through`; the few words to the proxy are said in a thread."""
     end = now() + timeout_seconds
     passage = Passage(proxy, target, timeout_seconds)
     try:
-        sock = await _race(proxy_target(proxy, target), timeout_seconds)
-    except TimeoutError as error:
-        raise unreachable(proxy, target, f"no answer in {timeout_seconds:g} s") from error
+        sock = await _race(proxy_target(proxy, target), timeout_seconds, told)
     except ConnectError as error:
         raise unreachable(proxy, target, error.message) from error
     speaking = asyncio.get_running_loop().run_in_executor(None, passage.open, sock, end)

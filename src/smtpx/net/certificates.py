@@ -31,6 +31,11 @@ class CertificateFiles:
     certificate: Path
     key: Path | None = None
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files."""
+        return (self.certificate,) if self.key is None else (self.certificate, self.key)
+
     @classmethod
     def of(cls, certificate: str | Path, key: str | Path | None = None) -> "CertificateFiles":
         """From names as users write them."""
@@ -109,9 +114,9 @@ def _seconds(der: bytes) -> float:
     return datetime.strptime(full.decode(), "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp()
 
 
-def fingerprint(files: Iterable[CertificateFiles]) -> Fingerprint:
+def fingerprint(paths: Iterable[Path]) -> Fingerprint:
     """What differs from before when one of the files was replaced or written to: times, inodes and sizes."""
-    return tuple(_stat(path) for each in files for path in (each.certificate, each.key) if path is not None)
+    return tuple(_stat(path) for path in paths)
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:

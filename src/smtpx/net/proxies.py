@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from smtpx.errors import ConfigurationError, ConnectError
+from smtpx.net.addresses import Told
 from smtpx.net.deadlines import now
 from smtpx.net.targets import Target
 from smtpx.wire.address import ascii_domain
@@ -96,8 +97,8 @@ def unreachable(proxy: Proxy, target: Target, reason: object) -> ConnectError:
     return ConnectError(f"can't connect to {target} through {proxy}: {text}", stage="connect")
 
 
-def through(proxy: Proxy, target: Target, timeout_seconds: float) -> socket.socket:
-    """A socket that is connected to `target` through a proxy.
+def through(proxy: Proxy, target: Target, timeout_seconds: float, told: Told | None = None) -> socket.socket:
+    """A socket that is connected to `target` through a proxy; `told` hears of addresses of the proxy that fail.
 
     Raises:
         ConnectError: naming both.
@@ -108,7 +109,7 @@ def through(proxy: Proxy, target: Target, timeout_seconds: float) -> socket.sock
     end = now() + timeout_seconds
     passage = Passage(proxy, target, timeout_seconds)
     try:
-        sock = connect(proxy_target(proxy, target), timeout_seconds)
+        sock = connect(proxy_target(proxy, target), timeout_seconds, told)
     except ConnectError as error:
         raise unreachable(proxy, target, error.message) from error
     return passage.open(sock, end)

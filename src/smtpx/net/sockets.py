@@ -7,8 +7,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from smtpx.errors import ConfigurationError, ConnectError, ConnectionLost, DeadlineError, TLSError
-from smtpx.net.addresses import Failures, lookup_flags, not_found, places
+from smtpx.net.addresses import Failures, Told, not_found, places
 from smtpx.net.deadlines import now
+from smtpx.net.lookup import look_up
 from smtpx.net.race import race
 from smtpx.net.targets import Target
 from smtpx.net.trace import Trace
@@ -57,7 +58,7 @@ def check_connected(sock: socket.socket) -> None:
         raise ConfigurationError(f"the dialler gave a socket that is not connected: {error}") from error
 
 
-def connect(target: Target, timeout_seconds: float) -> socket.socket:
+def connect(target: Target, timeout_seconds: float, told: Told | None = None) -> socket.socket:
     """A connected socket; several addresses of a host are tried side by side (RFC 8305).
 
     Raises:
@@ -67,10 +68,10 @@ def connect(target: Target, timeout_seconds: float) -> socket.socket:
         return _connect_unix(target.unix_path, timeout_seconds)
     end = now() + timeout_seconds
     try:
-        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM, flags=lookup_flags(target.host))
+        found = look_up(target.host, target.port, timeout_seconds)
     except (OSError, UnicodeError) as error:
         raise not_found(target, error) from error
-    return race(places(target, found), target.local_address, end - now(), Failures(target))
+    return race(places(target, found), target.local_address, end - now(), Failures(target, told))
 
 
 def _connect_unix(path: str, timeout_seconds: float) -> socket.socket:

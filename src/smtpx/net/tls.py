@@ -7,9 +7,9 @@ between event loops.
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from smtpx.errors import ConfigurationError, TLSError
@@ -61,12 +61,20 @@ def client_context(*, verify: bool = True, ca_file: str | Path | None = None) ->
 class Recipe:
     """How `server_tls` made a context, so that another one can be made when the files are new.
 
-    `files` are all that were read; `settings` what the context was told, to see whether anybody changed it since.
+    `files` are the certificates, `client_ca` the authorities of clients; `settings` is what the context was told, to
+    see whether anybody changed it since.
     """
 
     make: Callable[[], ssl.SSLContext]
     files: tuple[CertificateFiles, ...]
     settings: tuple[object, ...]
+    client_ca: Path | None = None
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that were read."""
+        own = tuple(path for each in self.files for path in each.paths)
+        return own if self.client_ca is None else (*own, self.client_ca)
 
     def check(self, context: ssl.SSLContext) -> None:
         """See that nobody changed a context that was made so: what was changed would be lost with the next one.
@@ -91,6 +99,8 @@ def server_tls(
     key: str | Path | None = None,
     *,
     names: Mapping[str, tuple[str | Path, str | Path | None]] | None = None,
+    client_ca: str | Path | None = None,
+    client_certificates: Literal["request", "require"] = "request",
     session_tickets: bool = True,
     configure: Callable[[ssl.SSLContext], None] | None = None,
     reloadable: bool = True,
@@ -100,6 +110,10 @@ def server_tls(
     Args:
         names: more certificates with their keys, by the name that a client asks for (SNI): `mail.example.org`, or
             `*.example.org` for any one label. Who asks for none of them gets the first certificate.
+        client_ca: certificates of authorities, in PEM; clients are asked for a certificate that one of them has issued,
+            and may then log in with EXTERNAL. Let it be an authority of your own: a public one gives anybody one.
+        client_certificates: "request" serves clients without a certificate too, "require" breaks the handshake with
+            them. Both break it with a client whose certificate is not good.
         session_tickets: False gives out none, for peers that give up when they are to resume a session.
         configure: called with each context that is made, for settings of your own.
         reloadable: False if the files will not be there any more when a server reloads its certificates.
@@ -107,23 +121,45 @@ def server_tls(
     Raises:
         ConfigurationError: if a file can't be read, or a key does not belong to its certificate.
     """
+    if client_certificates == "require" and client_ca is None:
+        raise ConfigurationError('client_certificates="require" needs client_ca')
+    clients = _Clients(Path(client_ca), client_certificates == "require") if client_ca is not None else None
     default = CertificateFiles.of(certificate, key)
     more = {_sni_name(name): CertificateFiles.of(*pair) for name, pair in (names or {}).items()}
 
     def make() -> ssl.SSLContext:
-        context = _server_context(default, session_tickets, configure)
-        by_name = {name: _server_context(files, session_tickets, configure) for name, files in more.items()}
+        context = _server_context(default, clients, session_tickets, configure)
+        by_name = {name: _server_context(files, clients, session_tickets, configure) for name, files in more.items()}
         if by_name:
             context.sni_callback = _chooser(by_name)
         if reloadable:
-            _recipes[context] = Recipe(make, (default, *more.values()), _settings_of(context))
+            own = _settings_of(context)
+            _recipes[context] = Recipe(make, (default, *more.values()), own, clients.authorities if clients else None)
         return context
 
     return make()
 
 
+@dataclass(frozen=True, slots=True)
+class _Clients:
+    """Whose certificates clients may show, and whether they must."""
+
+    authorities: Path
+    is_required: bool
+
+    def configure(self, context: ssl.SSLContext) -> None:
+        try:
+            context.load_verify_locations(self.authorities)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigurationError(f"can't read authorities from {self.authorities}: {error}") from error
+        context.verify_mode = ssl.CERT_REQUIRED if self.is_required else ssl.CERT_OPTIONAL
+
+
 def _server_context(
-    files: CertificateFiles, session_tickets: bool, configure: Callable[[ssl.SSLContext], None] | None
+    files: CertificateFiles,
+    clients: _Clients | None,
+    session_tickets: bool,
+    configure: Callable[[ssl.SSLContext], None] | None,
 ) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -138,6 +174,8 @@ def _server_context(
         remember_certificate(context, files.certificate)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(f"can't use certificate {files.certificate} with key {key}: {error}") from error
+    if clients is not None:
+        clients.configure(context)
     if configure is not None:
         configure(context)
     return context
@@ -159,7 +197,7 @@ def without_tickets(context: ssl.SSLContext | None) -> None:
             without_tickets(made)
             return made
 
-        _recipes[context] = Recipe(make_without, recipe.files, _settings_of(context))
+        _recipes[context] = replace(recipe, make=make_without, settings=_settings_of(context))
 
 
 def _no_passphrase() -> str:
@@ -228,6 +266,7 @@ class TLSLayer:
         self._outgoing = ssl.MemoryBIO()
         self._server_side = server_side
         self._verified = context.verify_mode == ssl.CERT_REQUIRED and (server_side or context.check_hostname)
+        self._may_verify = server_side and context.verify_mode == ssl.CERT_OPTIONAL
         if context.check_hostname and not server_side and not server_hostname:
             raise TLSError("there is no host name that the certificate could be checked against")
         try:
@@ -306,7 +345,7 @@ class TLSLayer:
         return TLSFacts(
             version=self._object.version() or "unknown",
             cipher=cipher[0] if cipher else "unknown",
-            verified=self._verified,
+            verified=self._verified or (self._may_verify and self.peer_certificate is not None),
             server_name=getattr(self._object, _ASKED_FOR, None) or self._object.server_hostname,
             group=self._group,
             bindings=self._bindings(),
@@ -335,11 +374,14 @@ class TLSLayer:
         return {kind: data for kind, data in found.items() if data}
 
     def _peer_identity(self) -> str | None:
-        """Whom a client's certificate names: its first e-mail address, else its common name. None if not verified."""
+        """Whom a client's certificate names: its first e-mail address, else its common name. None if not verified.
+
+        Nor if the name has characters that could mislead in a log, a header field or a table of users.
+        """
         certificate: dict[str, Any] = dict(self._object.getpeercert() or {})  # empty unless it was verified
         names: list[str] = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "email"]
         names += [value for part in certificate.get("subject", ()) for kind, value in part if kind == "commonName"]
-        return names[0] if names else None
+        return names[0] if names and names[0].isprintable() and names[0].strip() == names[0] != "" else None
 
     @property
     def peer_certificate(self) -> bytes | None:

@@ -62,7 +62,7 @@ def out_of_order(machine: "ServerProtocol", verb: str) -> Reply:
     """The 503 for a command that can't come in this phase."""
     if verb not in ("DATA", "BDAT", "BDAT LAST") or not machine.in_transaction:
         return replies.OUT_OF_ORDER
-    count = machine.refused_recipients
+    count = machine.transaction.refused_recipients
     if not count:
         return replies.NO_VALID_RECIPIENT
     return replies.make(503, "5.5.1", f"no valid recipient: {count} refused")
@@ -130,7 +130,8 @@ def _mail(machine: "ServerProtocol", argument: str | None) -> None:
 
 def _mail_answered(machine: "ServerProtocol", sender: Mailbox, params: Params, reply: Reply) -> None:
     if reply.code < 300:
-        machine.sender, machine.mail_params = sender, params
+        transaction = machine.transaction
+        transaction.sender, transaction.mail_params = sender, params
         machine.finish("MAIL", reply)
     else:
         _refuse(machine, "MAIL", reply)
@@ -144,7 +145,7 @@ def _rcpt(machine: "ServerProtocol", argument: str | None) -> None:
     except WireError as error:
         _refuse(machine, "RCPT", _fault_reply(machine, error, _BAD_RECIPIENT))
         return
-    if not recipient.is_ascii and not _has_utf8(machine, machine.mail_params):
+    if not recipient.is_ascii and not _has_utf8(machine, machine.transaction.mail_params):
         _refuse(machine, "RCPT", replies.NEEDS_SMTPUTF8)
         return
     for check in settings.extensions.rcpt_checks:
@@ -160,19 +161,20 @@ def _rcpt(machine: "ServerProtocol", argument: str | None) -> None:
 
 def _full(machine: "ServerProtocol") -> str | None:
     """The limit that one more recipient would exceed."""
-    number, limits = len(machine.recipients), machine.settings.limits
+    transaction, limits = machine.transaction, machine.settings.limits
+    number = len(transaction.recipients)
     if number >= limits.max_recipients:
         return "max_recipients"
     most = limits.max_null_sender_recipients
-    is_report = most is not None and machine.sender is not None and machine.sender.is_null
+    is_report = most is not None and transaction.sender is not None and transaction.sender.is_null
     return "max_null_sender_recipients" if is_report and most is not None and number >= most else None
 
 
 def _rcpt_answered(machine: "ServerProtocol", recipient: Mailbox, params: Params, reply: Reply | None) -> None:
     reply = reply or replies.RECIPIENT_OK
     if reply.code < 300:
-        machine.recipients.append(recipient)
-        machine.rcpt_params.append(params)
+        machine.transaction.recipients.append(recipient)
+        machine.transaction.rcpt_params.append(params)
         machine.finish("RCPT", reply)
     else:
         _refuse(machine, "RCPT", reply)
@@ -209,7 +211,7 @@ def _fault_reply(machine: "ServerProtocol", error: WireError, address: EnhancedC
 
 def _refuse(machine: "ServerProtocol", verb: str, reply: Reply) -> None:
     if verb == "RCPT":
-        machine.refused_recipients += 1
+        machine.transaction.refused_recipients += 1
     machine.finish(verb, reply)
     machine.excuse()
 

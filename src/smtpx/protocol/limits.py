@@ -104,5 +104,5 @@ class ClientLimits:
     max_unanswered_command_bytes: int = 32 * KIB  # more could fill both sides' socket buffers and stop both
     max_early_body_bytes: int = 64 * KIB  # BDAT octets sent before it is known that anybody wants them
     max_bodies_in_flight_bytes: int = 256 * KIB  # of all messages of a connection that wait for their verdicts
-    chunk_bytes: int = 256 * KIB
+    chunk_bytes: int = 256 * KIB  # of one BDAT that does not go with its envelope, and of one write of a body
     lenient_replies: bool = False  # take replies whose lines end in LF alone

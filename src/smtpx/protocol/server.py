@@ -9,56 +9,41 @@ The same octets give the same events and replies however they are cut, except wh
 early (`sync_check`, STARTTLS). Memory is bounded by the limits plus what one `receive_data` brought.
 """
 
-import binascii
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from smtpx.protocol import commands, replies
-from smtpx.protocol.authentication import Authentication, NextStep, Verdict
-from smtpx.protocol.body import Intake
+from smtpx.protocol.conduct import Conduct
 from smtpx.protocol.events import (
     AbortCause,
-    AuthAsked,
-    AuthFailed,
     BodyAborted,
-    BodyEnded,
-    BodyReceived,
-    BodyStarted,
-    ChunkEnded,
     ConnectAsked,
     ConnectionEnded,
     Event,
-    LimitHit,
-    LookupAsked,
     PauseAsked,
     ResetAsked,
     StartTLSAsked,
     VerbAsked,
 )
 from smtpx.protocol.facts import ServerFacts, TLSFacts
+from smtpx.protocol.login import Login
 from smtpx.protocol.phases import Phase, after, allows
+from smtpx.protocol.reader import CommandReader
+from smtpx.protocol.reception import Reception
 from smtpx.protocol.settings import ServerSettings
+from smtpx.protocol.transaction import Transaction
 from smtpx.protocol.watcher import ServerWatcher
-from smtpx.sasl import Challenge, Credentials, Lookup, ScramRecord, Secret
+from smtpx.sasl import ScramRecord, Secret
 from smtpx.wire.address import Mailbox
-from smtpx.wire.commands import Chunk, is_foreign, parse_command
+from smtpx.wire.commands import Chunk
 from smtpx.wire.lines import Lines
-from smtpx.wire.params import NO_PARAMS, Params
+from smtpx.wire.params import Params
 from smtpx.wire.reply import Reply
-from smtpx.wire.syntax import Fault, WireError, has_controls
+from smtpx.wire.syntax import Fault, WireError
 
-__all__ = ["ServerProtocol"]
+__all__ = ["Answers", "ServerProtocol"]
 
-_CLOSING_FAULTS = frozenset({Fault.LINE_ENDLESS, Fault.BARE_LF, Fault.BARE_CR})
-_NOT_COUNTED = frozenset({530, 538})  # the client did not err, it came too early
-_SWALLOW_SLACK = 1024 * 1024  # a chunk this much above the message limit is not worth reading
-_SMALL_CHUNK = 1024
-_CONTENT_LIMITS = {
-    replies.TOO_LARGE: "max_message_bytes",
-    replies.HEADER_TOO_LARGE: "max_header_bytes",
-    replies.MAIL_LOOP: "max_hops",
-    replies.TEXT_LINE_TOO_LONG: "max_text_line_bytes",
-}
+_BARE = frozenset({Fault.BARE_LF, Fault.BARE_CR})
 _AUTH_WORDS = len("AUTH ") + 20 + len(" ")  # RFC 4422 3.1: a mechanism's name has at most 20 characters
 OnAnswer = Callable[[Reply | None], None]
 Answers = Sequence[Reply | None]
@@ -70,10 +55,12 @@ class ServerProtocol:
     Attributes:
         phase: where the conversation stands.
         facts: what is known of the client.
-        sender, mail_params, recipients, rcpt_params: the envelope of the transaction under way.
-        refused_recipients: how many RCPTs of it were refused.
+        transaction: the one under way.
+        messages: how many were taken.
         settings: may be exchanged for others that differ in limits.
-        auth_failures: wrong guesses on this connection.
+        conduct: what the client did wrong.
+        read: what reads on, a command or what has the word for now. True if there was something to read.
+        read_command: what reads as a rule.
         watcher: who looks on; nobody at first.
     """
 
@@ -83,10 +70,7 @@ class ServerProtocol:
         self.settings = settings
         self.facts = ServerFacts(tls=tls, address=address, port=port)
         self.phase = Phase.BANNER
-        self.sender: Mailbox | None = None
-        self.mail_params: Params = NO_PARAMS
-        self.recipients: list[Mailbox] = []
-        self.rcpt_params: list[Params] = []
+        self.transaction = Transaction()
         self.messages = 0
         self.watcher: ServerWatcher | None = None
         limits = settings.limits
@@ -97,25 +81,12 @@ class ServerProtocol:
         self._output: list[bytes] = []
         self._events: deque[Event] = deque()
         self._on_answer: Callable[[Answers], None] | None = None
-        self._synchronous = commands.SYNCHRONOUS[settings.sync_check]
-        self._read: Callable[[], bool] = self._read_command
-        self._first = True
         self._eof = False
-        self._intake: Intake | None = None
-        self._chunk = Chunk(0, False)
-        self._chunk_left = 0
-        self._chunk_reply: Reply | None = None
-        self._verdicts_sent: int | None = None  # None while none is due
-        self._auth = Authentication(limits.max_auth_line_bytes, self._proof_was_wrong)
-        self._record: ScramRecord | Secret | None = None
-        self._errors = 0
-        self._junk = 0
-        self._overshoot = 0
-        self.refused_recipients = 0
-        self._excused = 0
-        self._commands = 0
-        self._told: set[str] = set()  # limits that were hit since the last message
-        self.auth_failures = 0
+        self.conduct = Conduct(self._events.append)
+        self._reception = Reception(self, self._lines)
+        self._login = Login(self, self._lines)
+        self.read_command = CommandReader(self, self._lines).read
+        self.read = self.read_command
 
     # What a shell calls ----------------------------------------------------------------------------------------------
 
@@ -134,10 +105,10 @@ class ServerProtocol:
             phase = self.phase
             if self._on_answer is not None or phase is Phase.CLOSED:
                 return None
-            if phase is Phase.BANNER or phase is Phase.TLS or not self._read():
+            if phase is Phase.BANNER or phase is Phase.TLS or not self.read():
                 if not self._eof:
                     return None
-                self._end("connection lost in phase " + phase.value, AbortCause.LOST, expected=self._intake is None)
+                self._end("connection lost in phase " + phase.value, AbortCause.LOST, expected=not self.in_message)
         return self._events.popleft()
 
     def answer(self, *answers: Reply | None) -> None:
@@ -158,11 +129,7 @@ class ServerProtocol:
         Raises:
             RuntimeError: if no verdict is due: in SMTP, before the end of the message, and behind the last recipient.
         """
-        sent = self._verdicts_sent
-        if sent is None or sent >= len(self.recipients):
-            raise RuntimeError("no verdict is due")
-        self._say(_verdict(verdict, self.recipients[sent]))
-        self._verdicts_sent = sent + 1
+        self._reception.answer_next(verdict)
 
     def answer_lookup(self, record: ScramRecord | Secret | None) -> None:
         """Answer a `LookupAsked` with what is stored of the user; None: there is no such user.
@@ -170,8 +137,32 @@ class ServerProtocol:
         Raises:
             RuntimeError: if nothing was asked.
         """
-        self._record = record
-        self.answer()
+        self._login.answer_lookup(record)
+
+    @property
+    def sender(self) -> Mailbox | None:
+        """Who sends; None before MAIL was accepted."""
+        return self.transaction.sender
+
+    @property
+    def mail_params(self) -> Params:
+        """What was said with MAIL."""
+        return self.transaction.mail_params
+
+    @property
+    def recipients(self) -> list[Mailbox]:
+        """Who was accepted."""
+        return self.transaction.recipients
+
+    @property
+    def rcpt_params(self) -> list[Params]:
+        """What was said with each of their RCPTs."""
+        return self.transaction.rcpt_params
+
+    @property
+    def auth_failures(self) -> int:
+        """Wrong guesses on this connection."""
+        return self.conduct.auth_failures
 
     @property
     def is_asking(self) -> bool:
@@ -206,7 +197,7 @@ class ServerProtocol:
     @property
     def in_message(self) -> bool:
         """Whether content is under way."""
-        return self._intake is not None
+        return self.transaction.intake is not None
 
     def data_to_send(self) -> bytes:
         """Everything to send by now, in one piece."""
@@ -226,7 +217,7 @@ class ServerProtocol:
             self.close(refusal, "refused at connect")
             return
         greeting = f"{settings.hostname} {settings.dialect.greeting_word} {settings.banner}"
-        self._finish(command, Reply(220, None, (greeting,)))
+        self.finish(command, Reply(220, None, (greeting,)))
 
     def tls_started(self, tls: TLSFacts) -> None:
         """The handshake is done: everything learnt before is forgotten (RFC 3207 4.2)."""
@@ -245,79 +236,129 @@ class ServerProtocol:
         if self.phase is Phase.CLOSED:
             return
         if reply is not None and self.phase is not Phase.TLS:
-            self._say(reply)
+            self.say(reply)
         self._end(reason, cause, expected=False)
 
-    # What verb handlers call -----------------------------------------------------------------------------------------
+    # What verb handlers call, and what reads -------------------------------------------------------------------------
 
     def reply(self, reply: Reply) -> None:
         """Answer the command; refusals are counted, and delayed or turned into 421 when there are too many."""
-        if reply.code >= 500 and self._is_counted(reply) and not self._count_error("too many errors"):
-            return
-        if reply.code == 421 or (reply.close and reply.code >= 400):
+        conduct, limits = self.conduct, self.settings.limits
+        if reply.code >= 500 and (ending := conduct.count_refusal(reply, limits)) is not None:
+            self.close(*ending)
+        elif reply.code == 421 or (reply.close and reply.code >= 400):
             self.close(reply, f"{reply.code} answered")
-        elif self._errors > self.settings.limits.soft_error_limit:
-            self._slow_down(reply)
+        elif conduct.errors > limits.soft_error_limit:
+            self.limit_hit("soft_error_limit")
+            self.pause(limits.error_delay_seconds, reply)
         else:
-            self._say(reply)
+            self.say(reply)
 
     def ask(self, event: Event, on_answer: OnAnswer) -> None:
         """Let the shell decide; `on_answer` gets its reply, or None for the usual one."""
         self._events.append(event)
         self._on_answer = lambda answers: on_answer(answers[0] if answers else None)
 
+    def ask_each(self, event: Event, on_answers: Callable[[Answers], None]) -> None:
+        """As `ask`, where there may be an answer for each recipient."""
+        self._events.append(event)
+        self._on_answer = on_answers
+
     def ask_session(self, verb: str, argument: str | None) -> None:
         """Let the session answer an extension's verb."""
-        self.ask(VerbAsked(verb, argument), lambda reply: self._finish(verb, reply or replies.NOT_IMPLEMENTED))
+        self.ask(VerbAsked(verb, argument), lambda reply: self.finish(verb, reply or replies.NOT_IMPLEMENTED))
 
     def finish(self, command: str, reply: Reply) -> None:
         """Answer `command` and move along the table."""
-        self._finish(command, reply)
+        if reply.code != 421:
+            self.phase = after(self.phase, command, reply.code)
+        if reply.code < 400:
+            self.conduct.excused = 0
+        self.reply(reply)
+
+    def move(self, command: str, code: int) -> None:
+        """Move along the table, without an answer."""
+        self.phase = after(self.phase, command, code)
+
+    def refusal(self, verb: str) -> Reply | None:
+        """Why this verb can't come now, whatever its argument."""
+        settings = self.settings
+        if settings.require_tls and self.facts.tls is None and verb not in commands.WITHOUT_TLS:
+            return replies.TLS_REQUIRED
+        in_order = allows(self.phase, verb)
+        if not in_order and self.phase is Phase.HELLO:
+            return replies.HELLO_FIRST
+        if settings.require_auth and self.facts.identity is None and verb in commands.NEED_AUTH:
+            return replies.AUTH_REQUIRED
+        return None if in_order else commands.out_of_order(self, verb)
+
+    def emit(self, event: Event) -> None:
+        """Tell the shell something that it need not answer."""
+        self._events.append(event)
+
+    def say(self, reply: Reply) -> None:
+        """Send a reply and nothing else; `reply` and `finish` do what belongs to it."""
+        self._output.append(reply.to_bytes())
+        if self.watcher is not None:
+            self.watcher.said(reply)
+
+    def pause(self, seconds: float, reply: Reply) -> None:
+        """Send a reply later."""
+        self.ask_each(PauseAsked(seconds), lambda _: self.say(reply))
+
+    def afterwards(self, action: Callable[[], None]) -> None:
+        """Do something now, or behind the question that is open."""
+        outer = self._on_answer
+        if self.phase is Phase.CLOSED:
+            return
+        if outer is None:
+            action()
+            return
+
+        def both(answers: Answers) -> None:
+            outer(answers)
+            action()
+
+        self._on_answer = both
 
     def excuse(self) -> None:
         """A refusal whose followers in the same group are not the client's errors (RFC 2920)."""
-        self._excused = self.settings.limits.recipient_overshoot
+        self.conduct.excused = self.settings.limits.recipient_overshoot
 
     def limit_hit(self, limit: str) -> None:
         """Tell that the peer ran into a limit, by its name; once for each message and each run of the same."""
-        if limit not in self._told:
-            self._told.add(limit)
-            self._events.append(LimitHit(limit, getattr(self.settings.limits, limit)))
+        self.conduct.limit_hit(limit, self.settings.limits)
 
     def count_junk(self) -> bool:
         """Count a command that does nothing; False when it was one too many and the connection is closed."""
-        self._junk += 1
-        if self._junk <= self.settings.limits.junk_command_limit:
-            return True
-        self.limit_hit("junk_command_limit")
-        return self._count_error("too many commands that do nothing")
+        ending = self.conduct.count_junk(self.settings.limits)
+        if ending is not None:
+            self.close(*ending)
+        return ending is None
 
     def count_overshoot(self, limit: str) -> bool:
         """Count a RCPT beyond a limit of recipients; False when it closed the connection."""
-        self._overshoot += 1
         self.limit_hit(limit)
-        if self._overshoot <= self.settings.limits.recipient_overshoot:
-            return True
-        self.limit_hit("recipient_overshoot")
-        return self._count_error("too many recipients")
+        self.transaction.overshoot += 1
+        ending = self.conduct.judge_overshoot(self.transaction.overshoot, self.settings.limits)
+        if ending is not None:
+            self.close(*ending)
+        return ending is None
 
     @property
     def in_transaction(self) -> bool:
         """Whether MAIL was accepted."""
-        return self.sender is not None
+        return self.transaction.sender is not None
 
     def reset(self, command: str, cause: AbortCause, then: Callable[[], None]) -> None:
         """End the transaction, if there is one, tell the session, and go on with `then`."""
-        self._abort(cause)
-        self._forget_transaction()
-        self.phase = after(self.phase, "RSET", replies.RESET_OK.code)
+        self._abandon_transaction(cause)
+        self.move("RSET", replies.RESET_OK.code)
         self.ask(ResetAsked(command), lambda _: then())
 
     def open_data(self) -> None:
         """DATA is in order: ask for the content."""
-        self._start_body("DATA")
-        self._finish("DATA", replies.GO_AHEAD)
-        self._read = self._read_data
+        self._reception.open_data()
 
     def refuse_data(self, reply: Reply) -> None:
         """Refuse DATA. What lies behind it already is content, which must not be taken for commands."""
@@ -328,28 +369,29 @@ class ServerProtocol:
 
     def receive_chunk(self, chunk: Chunk, *, well_formed: bool) -> None:
         """Take the octets behind a BDAT: into the message, or away (RFC 3030 2)."""
-        limit = self.settings.limits.max_message_bytes
-        command = "BDAT LAST" if chunk.last else "BDAT"
-        self._chunk, self._chunk_left, self._chunk_reply = chunk, chunk.size, None
-        if limit is not None and chunk.size > limit + _SWALLOW_SLACK:
-            self.limit_hit("max_message_bytes")
-            self.close(replies.TOO_LARGE, "a chunk far too large", AbortCause.REFUSED)
-            return
-        if "BDAT" not in self.settings.extensions.verbs:
-            self._chunk_reply = replies.NOT_IMPLEMENTED
-        elif not well_formed:
-            self._chunk_reply = replies.BAD_CHUNK
-        elif (refusal := self._refusal(command)) is not None:
-            self._chunk_reply = refusal
-        elif self._intake is None:
-            self._start_body("BDAT")
-        if self._intake is not None and chunk.size < _SMALL_CHUNK and not chunk.last:
-            self._intake.chunks += 1
-            if self._intake.chunks > self.settings.limits.small_chunk_limit:
-                self.limit_hit("small_chunk_limit")
-                if not self.count_junk():
-                    return
-        self._read = self._read_chunk
+        self._reception.receive_chunk(chunk, well_formed=well_formed)
+
+    def forget_transaction(self) -> None:
+        """It is over, and what the client said of it means nothing any more."""
+        self.transaction = Transaction()
+        self.facts.forwarded = None
+
+    def _abandon_transaction(self, cause: AbortCause) -> None:
+        intake = self.transaction.intake
+        self.forget_transaction()
+        if intake is not None:
+            self._events.append(BodyAborted(cause, intake.size))
+
+    def closes_for(self, error: WireError) -> bool:
+        """Close on a line behind which nothing can be trusted; False for one that is only too long."""
+        if error.fault is Fault.LINE_ENDLESS:
+            self.limit_hit("max_discard_bytes")
+            self.close(replies.LINE_TOO_LONG, str(error))
+        elif error.fault in _BARE:
+            self.close(replies.BAD_NEWLINE, str(error))
+        else:
+            return False
+        return True
 
     def start_tls(self) -> None:
         """STARTTLS is in order: see that nothing was sent behind it, then ask (CVE-2011-0411, CVE-2024-34083)."""
@@ -367,311 +409,9 @@ class ServerProtocol:
 
     def start_auth(self, mechanism: str, initial: str | None) -> None:
         """Begin an AUTH exchange (RFC 4954 4)."""
-        found = next((each for each in self.settings.mechanisms if each.name == mechanism.upper()), None)
-        if found is None:
-            self.reply(replies.UNKNOWN_MECHANISM)
-        elif not self.settings.may_reveal(found, self.facts):
-            self.reply(replies.ENCRYPTION_REQUIRED)
-        elif not found.fits(context := self.settings.exchange_context(self.facts)):
-            self.reply(replies.UNKNOWN_MECHANISM)
-        else:
-            self._authenticate("AUTH", self._auth.start(found, context, initial))
+        self._login.start(mechanism, initial)
 
-    # Reading ---------------------------------------------------------------------------------------------------------
-
-    def _read_command(self) -> bool:
-        lines = self._lines
-        if self._first and (octet := lines.peek()) is not None:
-            self._first = False
-            if _is_foreign_octet(octet):
-                self._end_foreign()
-                return True
-        try:
-            raw = lines.next_line()
-        except WireError as error:
-            self._bad_line(error)
-            return True
-        if raw is None:
-            return False
-        self._commands += 1
-        if self.watcher is not None:
-            self.watcher.heard(raw)
-        if len(raw) + 2 > self.settings.limits.max_command_line_bytes and raw[:5].upper() != b"AUTH ":
-            self.limit_hit("max_command_line_bytes")
-            self._unreadable(raw, replies.LINE_TOO_LONG)
-            return True
-        try:
-            line = raw.decode()
-        except UnicodeDecodeError:
-            self._unreadable(raw, self._not_utf8(raw))
-            return True
-        if has_controls(line):
-            self._unreadable(raw, replies.CONTROL_CHARACTER)
-        else:
-            self._dispatch(line)
-        return True
-
-    def _unreadable(self, raw: bytes, reply: Reply) -> None:
-        """Refuse a line unread, unless nothing behind it can be trusted: it is foreign, or a BDAT of unknown size."""
-        line = raw.decode("latin-1")
-        if is_foreign(line, self.settings.foreign_verbs):
-            self._end_foreign()
-        elif line[:4].upper() == "BDAT" and not line[4:5].isalnum():
-            self.close(replies.BAD_CHUNK, "a chunk of unknown size")
-        else:
-            self.reply(reply)
-
-    def _end_foreign(self) -> None:
-        self._events.append(LimitHit("foreign_verbs", 0))
-        self.close(replies.FOREIGN_PROTOCOL, "not SMTP")
-
-    def _not_utf8(self, raw: bytes) -> Reply:
-        command = parse_command(raw.decode("ascii", "replace"))
-        verb = command.verb if command is not None else ""
-        known = verb in commands.VERBS or verb in self.settings.extensions.verbs
-        return replies.NOT_UTF8 if known else replies.BAD_LINE
-
-    def _bad_line(self, error: WireError) -> None:
-        if error.fault is Fault.LINE_ENDLESS:
-            self.limit_hit("max_discard_bytes")
-        if error.fault in _CLOSING_FAULTS:
-            self.close(replies.LINE_TOO_LONG if error.fault is Fault.LINE_ENDLESS else replies.BAD_NEWLINE, str(error))
-        elif self.phase is Phase.AUTH:
-            self._hear_response()
-            self._authenticate("AUTH RESPONSE", self._auth.give_up(replies.AUTH_LINE_TOO_LONG))
-        else:
-            self.limit_hit("max_command_line_bytes")
-            self._unreadable(self._lines.long_line_head, replies.LINE_TOO_LONG)
-
-    def _dispatch(self, line: str) -> None:
-        settings = self.settings
-        if is_foreign(line, settings.foreign_verbs):
-            self._end_foreign()
-            return
-        command = parse_command(line)
-        limit = settings.limits.max_unauthenticated_commands
-        if limit is not None and self._commands > limit and self.facts.identity is None:
-            self.limit_hit("max_unauthenticated_commands")
-            self.close(replies.NOT_AUTHENTICATED_IN_TIME, "too many commands without authentication")
-        elif command is None:
-            self.reply(replies.BAD_LINE)
-        else:
-            self._run(command.verb, command.argument)
-
-    def _run(self, verb: str, argument: str | None) -> None:
-        handler = commands.VERBS.get(verb) or self.settings.extensions.verbs.get(verb)
-        if handler is None:
-            commands.UNAVAILABLE.get(verb, commands.unknown)(self, argument)
-        elif verb in self._synchronous and self._lines.has_input:
-            self.close(replies.OUT_OF_TURN, f"input behind {verb}")
-        elif verb != "BDAT" and (refusal := self._refusal(verb)) is not None:
-            if verb == "DATA":
-                self.refuse_data(refusal)
-            else:
-                self.reply(refusal)
-        else:
-            handler(self, argument)
-
-    def _refusal(self, verb: str) -> Reply | None:
-        """Why this verb can't come now, whatever its argument."""
-        settings = self.settings
-        if settings.require_tls and self.facts.tls is None and verb not in commands.WITHOUT_TLS:
-            return replies.TLS_REQUIRED
-        in_order = allows(self.phase, verb)
-        if not in_order and self.phase is Phase.HELLO:
-            return replies.HELLO_FIRST
-        if settings.require_auth and self.facts.identity is None and verb in commands.NEED_AUTH:
-            return replies.AUTH_REQUIRED
-        return None if in_order else commands.out_of_order(self, verb)
-
-    def _read_data(self) -> bool:
-        if not self._lines.has_input or self._intake is None:
-            return False
-        content, rest = self._intake.feed_data(self._lines.take())
-        if content:
-            self._events.append(BodyReceived(content))
-        if rest is not None:
-            self._lines.put_back(rest)
-            self._end_body("END OF DATA")
-        return True
-
-    def _read_chunk(self) -> bool:
-        if self._chunk_left:
-            if not self._lines.has_input:
-                return False
-            octets = self._lines.take(self._chunk_left)
-            self._chunk_left -= len(octets)
-            if self._intake is not None and self._chunk_reply is None and (content := self._intake.feed(octets)):
-                self._events.append(BodyReceived(content))
-        if not self._chunk_left:
-            self._read = self._read_command
-            self._end_chunk()
-        return True
-
-    def _read_auth(self) -> bool:
-        try:
-            raw = self._lines.next_line()
-        except WireError as error:
-            self._bad_line(error)
-            return True
-        if raw is None:
-            return False
-        self._hear_response()
-        step = self._auth.give_up(replies.CANCELLED) if raw == b"*" else self._auth.respond(raw.decode("latin-1"))
-        self._authenticate("AUTH RESPONSE", step)
-        return True
-
-    def _hear_response(self) -> None:
-        if self.watcher is not None:
-            self.watcher.responded()
-
-    # Messages --------------------------------------------------------------------------------------------------------
-
-    def _start_body(self, command: str) -> None:
-        body_type = self.settings.extensions.mail_params.get("BODY")
-        binary = body_type is not None and self.mail_params.get(body_type) == "BINARYMIME"
-        self._intake = Intake(self.settings, stuffed=command == "DATA", binary=binary)
-        self._events.append(BodyStarted(command))
-
-    def _end_body(self, command: str) -> None:
-        intake = self._intake
-        assert intake is not None  # noqa: S101 - only called with content under way
-        self._read = self._read_command
-        if self.watcher is not None and command == "END OF DATA":
-            self.watcher.content_ended(intake.size)
-        if intake.refusal is not None:
-            self._content_limit_hit(intake.refusal)
-            self._events.append(BodyAborted(AbortCause.REFUSED, intake.size))
-            self._end_message(command, [intake.refusal])
-        else:
-            self._events.append(BodyEnded(intake.size))
-            self._verdicts_sent = 0 if self.settings.dialect.verdict_per_recipient else None
-            self._on_answer = lambda answers: self._end_message(command, answers)
-
-    def _end_message(self, command: str, answers: Answers) -> None:
-        self._intake = None
-        verdicts = [answer or replies.MESSAGE_OK for answer in answers or (None,)]
-        recipients, sent = self.recipients, self._verdicts_sent or 0
-        if any(verdict.code < 300 for verdict in verdicts):
-            self.messages += 1
-            self._errors = self._junk = 0
-            self._told.clear()
-        self._forget_transaction()
-        if not self.settings.dialect.verdict_per_recipient:
-            self._finish(command, verdicts[0])
-        else:
-            self._answer_each(command, recipients, verdicts, sent)
-        self._later(lambda: self.ask(ResetAsked(command), lambda _: None))
-
-    def _content_limit_hit(self, refusal: Reply) -> None:
-        limit = _CONTENT_LIMITS.get(refusal)
-        if limit is not None:
-            self.limit_hit(limit)
-
-    def _answer_each(self, command: str, recipients: Sequence[Mailbox], verdicts: Sequence[Reply], sent: int) -> None:
-        """One reply for each recipient (RFC 2033 4.2); a lone verdict is everybody's, a missing one is no success."""
-        self.phase = after(self.phase, command, replies.MESSAGE_OK.code)
-        rest = verdicts[0] if len(verdicts) == 1 else replies.NO_VERDICT
-        each = [*verdicts, *[rest] * len(recipients)][: len(recipients)]
-        for reply, recipient in zip(each[sent:], recipients[sent:], strict=True):
-            self._say(_verdict(reply, recipient))
-        self._errors += all(reply.code >= 500 for reply in each)
-        if any(reply.code == 421 or reply.close for reply in each):
-            self._end("421 answered", AbortCause.CLOSED, expected=False)
-
-    def _end_chunk(self) -> None:
-        chunk, refusal, intake = self._chunk, self._chunk_reply, self._intake
-        if refusal is not None:
-            if refusal is replies.BAD_CHUNK and self.in_transaction:
-                self._fail_chunk(refusal)
-            else:
-                self.reply(refusal)
-        elif intake is not None and intake.refusal is replies.TOO_LARGE:
-            self.limit_hit("max_message_bytes")
-            self._fail_chunk(replies.TOO_LARGE)
-        elif chunk.last and intake is not None:
-            if rest := intake.end():
-                self._events.append(BodyReceived(rest))
-            self._end_body("BDAT LAST")
-        else:
-            self.ask(ChunkEnded(chunk.size), self._answer_chunk)
-
-    def _answer_chunk(self, reply: Reply | None) -> None:
-        if reply is not None and reply.code >= 400:
-            self._fail_chunk(reply)
-        else:
-            self._finish("BDAT", replies.CHUNK_OK)
-
-    def _fail_chunk(self, reply: Reply) -> None:
-        """A failed BDAT ends the transaction; the chunks behind it will be swallowed and refused (RFC 3030 2)."""
-        lmtp = self._chunk.last and self.settings.dialect.verdict_per_recipient and self.recipients
-        if lmtp:
-            self._abort(AbortCause.REFUSED)
-            self._end_message("BDAT LAST", [reply])
-            return
-        self.excuse()
-        self.reset("BDAT", AbortCause.REFUSED, lambda: self._finish("BDAT", reply))
-
-    def _forget_transaction(self) -> None:
-        self.sender = None
-        self.mail_params = NO_PARAMS
-        self.recipients, self.rcpt_params = [], []
-        self.facts.forwarded = None
-        self._intake = None
-        self._overshoot = 0
-        self.refused_recipients = 0
-        self._verdicts_sent = None
-
-    def _abort(self, cause: AbortCause) -> None:
-        intake, self._intake = self._intake, None
-        if intake is not None:
-            self._events.append(BodyAborted(cause, intake.size))
-
-    # AUTH and TLS ----------------------------------------------------------------------------------------------------
-
-    def _authenticate(self, command: str, step: NextStep) -> None:
-        """Do what the exchange says next."""
-        if isinstance(step, Challenge):
-            self._finish(command, Reply(334, None, (binascii.b2a_base64(step.data, newline=False).decode(),)))
-            self._read = self._read_auth
-        elif isinstance(step, Lookup):
-            self.ask(LookupAsked(step.kind, step.username), lambda reply: self._looked_up(command, reply))
-        elif isinstance(step, Credentials):
-            self.ask(AuthAsked(step), lambda reply: self._judge(command, step, reply or replies.BAD_CREDENTIALS))
-        else:
-            self._end_auth(command, step)
-
-    def _proof_was_wrong(self, mechanism: str, username: str) -> None:
-        self._events.append(AuthFailed(mechanism, username))
-
-    def _looked_up(self, command: str, refusal: Reply | None) -> None:
-        record, self._record = self._record, None
-        self._authenticate(command, self._auth.looked_up(record, refusal))
-
-    def _judge(self, command: str, credentials: Credentials, reply: Reply) -> None:
-        if reply.code < 300:
-            self.facts.identity = credentials.authorization_id or credentials.username
-        self._authenticate(command, self._auth.judged(reply))
-
-    def _end_auth(self, command: str, verdict: Verdict) -> None:
-        """Guesses are counted, and answered later each time."""
-        reply, limits = verdict.reply, self.settings.limits
-        self._read = self._read_command
-        if reply is replies.AUTH_LINE_TOO_LONG:
-            self.limit_hit("max_auth_line_bytes")
-        if not verdict.is_judgement or reply.code < 500:
-            self._finish(command, reply)
-            return
-        self.auth_failures += 1
-        self._errors += 1
-        if self.auth_failures >= limits.max_auth_failures:
-            self.limit_hit("max_auth_failures")
-            self.close(replies.TOO_MANY_AUTH_FAILURES, "too many authentication failures")
-        elif reply.close:
-            self.close(reply, f"{reply.code} answered")
-        else:
-            self.phase = after(self.phase, command, reply.code)
-            self._pause(limits.auth_failure_delay_seconds * self.auth_failures, reply)
+    # TLS -------------------------------------------------------------------------------------------------------------
 
     def _ask_tls(self) -> None:
         self.ask(StartTLSAsked(), self._answer_tls)
@@ -680,65 +420,16 @@ class ServerProtocol:
         if self._lines.has_input:
             self.close(replies.OUT_OF_TURN, "input behind STARTTLS")
         elif reply is not None:
-            self._finish("STARTTLS", reply)
+            self.finish("STARTTLS", reply)
         else:  # never delayed: nothing may come in between
-            self.phase = after(self.phase, "STARTTLS", replies.READY_FOR_TLS.code)
-            self._say(replies.READY_FOR_TLS)
+            self.move("STARTTLS", replies.READY_FOR_TLS.code)
+            self.say(replies.READY_FOR_TLS)
 
-    # Answering -------------------------------------------------------------------------------------------------------
-
-    def _say(self, reply: Reply) -> None:
-        self._output.append(reply.to_bytes())
-        if self.watcher is not None:
-            self.watcher.said(reply)
-
-    def _finish(self, command: str, reply: Reply) -> None:
-        self.phase = after(self.phase, command, reply.code) if reply.code != 421 else self.phase
-        if reply.code < 400:
-            self._excused = 0
-        self.reply(reply)
-
-    def _count_error(self, reason: str) -> bool:
-        """Count an error; False when it was one too many and the connection is closed."""
-        self._errors += 1
-        if self._errors < self.settings.limits.hard_error_limit:
-            return True
-        self.limit_hit("hard_error_limit")
-        self.close(replies.TOO_MANY_ERRORS, reason)
-        return False
-
-    def _is_counted(self, reply: Reply) -> bool:
-        if reply.code == 503 and self._excused:
-            self._excused -= 1
-            return False
-        return reply.code not in _NOT_COUNTED
-
-    def _slow_down(self, reply: Reply) -> None:
-        self.limit_hit("soft_error_limit")
-        self._pause(self.settings.limits.error_delay_seconds, reply)
-
-    def _pause(self, seconds: float, reply: Reply) -> None:
-        self._events.append(PauseAsked(seconds))
-        self._on_answer = lambda _: self._say(reply)
-
-    def _later(self, action: Callable[[], None]) -> None:
-        """Do it now, or when the pause that is going on is over."""
-        outer = self._on_answer
-        if self.phase is Phase.CLOSED:
-            return
-        if outer is None:
-            action()
-            return
-
-        def both(answers: Answers) -> None:
-            outer(answers)
-            action()
-
-        self._on_answer = both
+    # The end ---------------------------------------------------------------------------------------------------------
 
     def quit(self) -> None:
         """Answer QUIT; nothing behind it is read."""
-        self._say(replies.BYE)
+        self.say(replies.BYE)
         self._end("QUIT", AbortCause.QUIT, expected=True)
 
     def _end(self, reason: str, cause: AbortCause, *, expected: bool) -> None:
@@ -746,17 +437,6 @@ class ServerProtocol:
         if self._on_answer is not None and self._events:
             self._events.pop()  # the question that nobody has seen yet
         self._on_answer = None
-        self._abort(cause)
-        self._forget_transaction()
+        self._abandon_transaction(cause)
         self._lines.take()
         self._events.append(ConnectionEnded(reason, expected))
-
-
-def _is_foreign_octet(octet: int) -> bool:
-    """A control character or an octet above 0x7F begins no line of SMTP, so no line end is waited for."""
-    return octet >= 0x7F or (octet < 0x20 and octet not in b"\t\r\n")
-
-
-def _verdict(reply: Reply, recipient: Mailbox) -> Reply:
-    first, *others = reply.lines
-    return Reply(reply.code, reply.enhanced, (f"{recipient.to_path()} {first}".rstrip(), *others))

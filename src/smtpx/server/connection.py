@@ -20,35 +20,23 @@ from smtpx.protocol import replies
 from smtpx.protocol.events import AbortCause, ConnectionEnded
 from smtpx.protocol.facts import TLSFacts
 from smtpx.protocol.server import ServerProtocol
-from smtpx.server.envelope import Envelope
 from smtpx.server.exchange import Exchange
 from smtpx.server.guard import Guard, Refusal
 from smtpx.server.hooks import Hooks
 from smtpx.server.inline import Outcome
-from smtpx.server.limit_report import report_limit
 from smtpx.server.patience import Alarm, Due, Patience
 from smtpx.server.peer import Peer, SocketName
 from smtpx.server.session import Session
 from smtpx.server.settings import ShellSettings
+from smtpx.server.telling import Teller
 from smtpx.server.watch import WatchedHooks, watch_for
 from smtpx.wire.reply import Reply
 
 __all__ = ["Connection", "Owner"]
 
-_log = logging.getLogger("smtpx.server")
 _EVENTS_PER_FLUSH = 64
 _PARTING_SECONDS = 0.2  # for whoever was only told that we stop: it is not in the middle of saying something
 _STOPPING_SECONDS = 2.0
-_DEADLINE_OF = {
-    Due.COMMAND: "command",
-    Due.AUTH: "auth_step",
-    Due.CONTENT: "data",
-    Due.TLS: "tls_handshake",
-    Due.HANDLER: "handler",
-    Due.FINAL: "final",
-    Due.WRITE: "write",
-    Due.CLOSE: "close",
-}
 
 
 class Owner(Protocol):
@@ -100,12 +88,14 @@ class Connection(Wire):
         self._implicit_tls = implicit_tls
         self._early = early
         self.peer = session.peer = Peer(secrets.token_hex(4), name, self._core)
-        session.envelope = Envelope(self._core)
+        teller = Teller(self.peer, settings.observer)
+        self.log, self.limit_hit, self._tell = teller.log, teller.limit_hit, teller.tell
+        self._teller = teller
         self.patience = Patience(
             settings.deadlines, self._loop, self._expired, session_seconds=self._limits.max_session_seconds
         )
-        self._watch = watch = watch_for(settings, self._core, self.peer, self.log, self._loop.time())
-        self._core.watcher = watch
+        watch = watch_for(settings, self._core, self.peer, self.log, self._loop.time())
+        self._watch = teller.watch = self._core.watcher = watch
         if watch is None:
             self._hooks = Hooks(session, self._loop, self.log, self.peer.id)
         else:
@@ -457,9 +447,9 @@ class Connection(Wire):
         if self._gone and self._session_closed and not self._released:
             self._released = True
             self.patience.clear()
-            self._exchange.end_login()
+            self._exchange.logins.end()
             if self._watch is not None:
-                self._watch.closed(self._loop.time())
+                self._watch.closed(self._loop.time(), was_silent=not self._was_heard)
             self._owner.connection_closed(self)
 
     # Time ------------------------------------------------------------------------------------------------------------
@@ -504,12 +494,7 @@ class Connection(Wire):
         if due is Due.COMMAND and self.patience.session_is_over:
             self.limit_hit("max_session_seconds", self._limits.max_session_seconds or 0.0)
         else:
-            name = _DEADLINE_OF[due]
-            self.limit_hit(name, getattr(self._settings.deadlines, name))
-
-    def limit_hit(self, limit: str, value: float) -> None:
-        """Tell log and observer that the peer ran into a limit."""
-        report_limit(self._settings.observer, self.log, self.peer.address, limit, value)
+            self._teller.deadline_hit(due, self._settings.deadlines)
 
     def recount(self) -> Reply | None:
         """Count the connection for whom it speaks for; or the reply that refuses it."""
@@ -521,16 +506,3 @@ class Connection(Wire):
             return None
         self.limit_hit(refusal.limit, refusal.value)
         return refusal.reply
-
-    def _tell(self, event: str, *args: object) -> None:
-        if self._watch is not None:
-            self._watch.tell(event, *args)
-
-    def log(self, level: int, text: str, *args: object, error: BaseException | None = None) -> None:
-        """Write a line to the log, under the connection's name."""
-        if _log.isEnabledFor(level):
-            peer = self.peer
-            extra = {"connection": peer.id, "peer": peer.address}
-            if peer.transaction_id is not None:
-                extra["transaction"] = peer.transaction_id
-            _log.log(level, "[%s] " + text, peer.transaction_id or peer.id, *args, exc_info=error, extra=extra)

@@ -28,16 +28,15 @@ from smtpx.protocol.events import (
     VerbAsked,
 )
 from smtpx.protocol.server import ServerProtocol
-from smtpx.sasl import ScramRecord, Secret
 from smtpx.server.body import Body, TransferAborted
 from smtpx.server.delivery import Delivery
-from smtpx.server.guard import Guard, Refusal, network_of
+from smtpx.server.guard import Guard
 from smtpx.server.hooks import Hooks, Log
 from smtpx.server.inline import OnDone, Outcome
+from smtpx.server.logins import Logins
 from smtpx.server.patience import Patience
 from smtpx.server.peer import Peer
 from smtpx.server.session import Reject
-from smtpx.server.turns import Turn
 from smtpx.server.verdicts import Verdicts
 from smtpx.server.watch import Watch
 from smtpx.wire.reply import Reply
@@ -78,8 +77,9 @@ class Shell(Protocol):
         """Begin the handshake."""
         ...
 
-    def limit_hit(self, limit: str, value: float) -> None:
-        """Tell log and observer that the peer ran into a limit."""
+    @property
+    def limit_hit(self) -> Callable[[str, float], None]:
+        """Tells log and observer that the peer ran into a limit, by its name and value."""
         ...
 
     def recount(self) -> Reply | None:
@@ -98,7 +98,8 @@ class Exchange:
         watch: sees each event first; None when nobody looks on.
 
     Attributes:
-        is_waiting: for a hook, a pause, or a session that takes a message: no event may be handled now.
+        is_waiting: for a hook, a turn, a pause, or a session that takes a message: no event may be handled now.
+        logins: what is about AUTH.
     """
 
     def __init__(
@@ -116,10 +117,10 @@ class Exchange:
         self._content_command = ""  # DATA or BDAT
         self._then: Callable[[], None] | None = None  # what the delivery is waited for to do
         self._pause: asyncio.TimerHandle | None = None
-        self._login: Turn | None = None  # the check of a login, or the wait for it
         self._refused = 0
         self._transactions = 0
         self.is_waiting = False
+        self.logins = Logins(self, core, hooks, guard, shell)
 
     def handle(self, event: Event) -> None:
         """Deal with an event of the protocol."""
@@ -146,9 +147,10 @@ class Exchange:
             then(outcome)
 
     def _ask_and_answer(self, name: str, *args: object) -> None:
-        self.ask(lambda outcome: self._answer(self._hooks.reply_to(name, outcome)), name, *args)
+        self.ask(lambda outcome: self.answer(self._hooks.reply_to(name, outcome)), name, *args)
 
-    def _answer(self, *answers: Reply | None) -> None:
+    def answer(self, *answers: Reply | None) -> None:
+        """Answer the protocol, if it still asks."""
         if self._core.is_asking:  # else the connection was closed in the meantime
             self._core.answer(*answers)
 
@@ -157,7 +159,7 @@ class Exchange:
         if (refusal := self._shell.recount()) is not None:
             self._core.answer(refusal)
         elif "connect" in self._own:
-            self.ask(lambda outcome: self._answer(self._hooks.reply_to("connect", outcome, close=True)), "connect")
+            self.ask(lambda outcome: self.answer(self._hooks.reply_to("connect", outcome, close=True)), "connect")
         else:
             self._core.answer()
 
@@ -176,7 +178,7 @@ class Exchange:
             self._core.answer()
 
     def _sender_judged(self, outcome: Outcome) -> None:
-        self._answer(self._hooks.reply_to("mail", outcome))
+        self.answer(self._hooks.reply_to("mail", outcome))
         if not self._core.in_transaction:
             self._shell.peer.transaction_id = None
 
@@ -192,7 +194,7 @@ class Exchange:
             self._refused += 1
             if self._refused <= _MAX_LOGGED_REFUSALS:
                 self._shell.log(logging.INFO, "recipient <%s> refused: %s", _shown(event.recipient), reply)
-        self._answer(reply)
+        self.answer(reply)
 
     def _on_verb(self, event: VerbAsked) -> None:
         self._ask_and_answer("command", event.verb, event.argument)
@@ -201,88 +203,13 @@ class Exchange:
         self._shell.limit_hit(event.limit, event.value)
 
     def _on_auth(self, event: AuthAsked) -> None:
-        def check() -> None:
-            self.ask(lambda outcome: self._credentials_judged(event, outcome), "authenticate", event.credentials)
-
-        self._begin_login(event.credentials.username, check)
-
-    def _begin_login(self, username: str, check: Callable[[], None]) -> None:
-        """Have a login checked when it is its turn, if this peer may try at all; if not, it is told so."""
-        guard, address = self._guard, self._shell.peer.address
-        now = self._loop.time()
-        if (refusal := guard.may_authenticate(address, now)) is not None:
-            self._tell(refusal)
-            self._core.answer(refusal.reply)
-        elif (refusal := guard.may_be_guessed(username, now)) is not None:
-            self._tell(refusal)
-            self._refuse_login_late(refusal.reply)
-        else:
-            self._wait_for_turn(network_of(address, guard.limits.ipv6_prefix), check)
-
-    def _tell(self, refusal: Refusal) -> None:
-        self._shell.limit_hit(refusal.limit, refusal.value)
-
-    def _refuse_login_late(self, reply: Reply) -> None:
-        """As late as a wrong password is refused, so that nobody learns how many others try."""
-        seconds = self._core.settings.limits.auth_failure_delay_seconds * (self._core.auth_failures + 1)
-        self._shell.patience.await_handler(delay=seconds)
-        self.pause(seconds, lambda: self._answer(reply))
-
-    def _wait_for_turn(self, key: str, check: Callable[[], None]) -> None:
-        turns = self._guard.auth_turns
-
-        def go() -> None:
-            self.is_waiting = False
-            check()
-            self._shell.advance()
-
-        self._login = turn = turns.take(key, go)
-        if turn.has_begun:
-            check()
-            return
-        self.is_waiting = True
-        limit = "max_auth_checks_per_ip" if turns.is_full_for(key) else "max_auth_checks"
-        self._shell.limit_hit(limit, getattr(self._guard.limits, limit))
-        self._shell.patience.await_auth()
-
-    def end_login(self) -> None:
-        """It was checked, or nobody waits for that any more."""
-        if self._login is not None:
-            self._login.end()
-            self._login = None
-
-    def _login_failed(self, mechanism: str, username: str) -> None:
-        self._guard.count_failure(self._shell.peer.address, username, self._loop.time())
-        self._shell.log(logging.INFO, "login failed with %s", mechanism)
-
-    def _credentials_judged(self, event: AuthAsked, outcome: Outcome) -> None:
-        self.end_login()
-        verdict = self._hooks.reply_to("authenticate", outcome) or replies.AUTHENTICATED
-        if verdict.code >= 500:
-            self._login_failed(event.credentials.mechanism, event.credentials.username)
-        self._answer(verdict)
+        self.logins.check(event)
 
     def _on_auth_failed(self, event: AuthFailed) -> None:
-        self._login_failed(event.mechanism, event.username)
+        self.logins.failed(event)
 
     def _on_lookup(self, event: LookupAsked) -> None:
-        def look() -> None:
-            self.ask(lambda outcome: self._looked_up(event, outcome), "lookup", event.mechanism, event.username)
-
-        self._begin_login(event.username, look)
-
-    def _looked_up(self, event: LookupAsked, outcome: Outcome) -> None:
-        self.end_login()
-        record = outcome.value
-        if outcome.error is None and (record is None or isinstance(record, ScramRecord | Secret)):
-            if self._core.is_asking:
-                self._core.answer_lookup(record)
-            return
-        wrong = TypeError(f"lookup returned {type(record).__name__}, not a record or None")
-        refusal = self._hooks.reply_to("lookup", Outcome(None, outcome.error or wrong))
-        if refusal is not None and refusal.code >= 500:
-            self._login_failed(event.mechanism, event.username)
-        self._answer(refusal)
+        self.logins.look_up(event)
 
     def _on_reset(self, event: ResetAsked) -> None:
         if self._refused > _MAX_LOGGED_REFUSALS:
@@ -299,7 +226,7 @@ class Exchange:
         if outcome.error is not None and (refusal := self._hooks.reply_to("reset", outcome, close=True)) is not None:
             self._core.close(refusal, "reset failed")
         else:
-            self._answer()
+            self.answer()
 
     def _on_starttls(self, event: StartTLSAsked) -> None:
         self._core.answer()
@@ -325,18 +252,16 @@ class Exchange:
 
     def end_pause(self) -> None:
         """There is nobody any more whom a pause could teach, or whose login could be checked."""
-        if self._login is not None and not self._login.has_begun:
-            self.end_login()
-            self.is_waiting = False
+        self.logins.give_up()
         if self._pause is not None:
             self._pause.cancel()
             self._pause, self.is_waiting = None, False
-            self._answer()
+            self.answer()
 
     def _on_pause(self, event: PauseAsked) -> None:
         self._shell.flush()
         self._shell.patience.await_handler(delay=event.seconds)
-        self.pause(event.seconds, self._answer)
+        self.pause(event.seconds, self.answer)
 
     # Messages --------------------------------------------------------------------------------------------------------
 
@@ -419,7 +344,7 @@ class Exchange:
             reply = self._hooks.reply_to("data", outcome)
             refusal = reply if reply is not None and reply.code >= 400 else None
             self._current.is_reported = refusal is not None
-        self._answer(refusal)
+        self.answer(refusal)
 
     def _forget_delivery(self) -> None:
         outcome = self._current.outcome
@@ -437,7 +362,7 @@ class Exchange:
         if not core.settings.dialect.verdict_per_recipient:
             verdicts = [_worst(verdicts)]
         is_heard = core.is_asking and self._shell.has_peer
-        self._answer(*verdicts)
+        self.answer(*verdicts)
         if _log.isEnabledFor(logging.INFO):
             text = "message from <%s> to %d recipients, %d octets: %s"
             self._shell.log(logging.INFO, text, _shown(sender), len(recipients), delivery.size, _summary(verdicts))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 __all__ = ["Load"]
 
 _HIGH, _LOW = 8, 6  # tenths
+_FULL = 95  # hundredths
 _CALM_SECONDS = 30.0  # so long it must be low again
 _LOOK_SECONDS = 1.0
 
@@ -44,6 +45,11 @@ class Load:
         self.held_bytes += octets
         if octets > 0:
             self._feel()
+
+    @property
+    def has_full_memory(self) -> bool:
+        """Whether messages that wait for their sessions take more than 95 % of their memory."""
+        return self.held_bytes * 100 > self._max_bytes * _FULL
 
     def stop(self) -> None:
         """The server is over."""

@@ -128,6 +128,10 @@ class Maildir:
         except OSError:
             return True  # writing will tell
 
+    def health_problems(self) -> list[str]:
+        """What is wrong with it, for `Server.health`: a disk error that no fresh file has made good since."""
+        return [] if self.is_healthy else [f"the Maildir {self.path} can't be written to"]
+
     def new_message(self) -> "NewMessage":
         """A place for one message, with a name nobody else has."""
         now = time.time_ns()

@@ -13,13 +13,14 @@ Server(Stack(Archive, TransactionLog(), Greylist))        # the first one is out
 # those who override it. And a property does for a variable that is set and read.
 # pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from smtpx.sasl import Credentials, ScramRecord, Secret
 from smtpx.server.body import Body
 from smtpx.server.context import Context
 from smtpx.server.exposure import Exposure
+from smtpx.server.health import problems_of
 from smtpx.server.peer import Peer
 from smtpx.server.session import Session
 from smtpx.wire.address import Mailbox
@@ -136,13 +137,20 @@ class Stack:
             made = middleware(made)
         return made
 
+    @property
+    def _makers(self) -> tuple[object, ...]:
+        return (*self.middlewares, self.session)
+
+    def health_problems(self) -> Iterable[str]:
+        """What those inside say is wrong."""
+        return [problem for each in self._makers for problem in problems_of(each)]
+
     def check_exposure(self, exposures: Sequence[Exposure]) -> None:
         """Ask everybody inside whether it may be served there.
 
         Raises:
             ConfigurationError: if one of them does not want to.
         """
-        makers: tuple[object, ...] = (*self.middlewares, self.session)
-        for each in makers:
+        for each in self._makers:
             if isinstance(each, ChecksExposure):
                 each.check_exposure(exposures)

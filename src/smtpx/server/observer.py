@@ -59,13 +59,17 @@ class TransactionSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionSummary:
-    """A connection that is over. Octets are those of SMTP, without TLS; `messages` those that were accepted."""
+    """A connection that is over. Octets are those of SMTP, without TLS; `messages` those that were accepted.
+
+    `was_silent`: the client never sent an octet, of TLS neither; somebody looked whether we are there.
+    """
 
     reason: str
     octets_in: int
     octets_out: int
     messages: int
     seconds: float
+    was_silent: bool = False
 
 
 class ServerConnectionObserver:
@@ -149,6 +153,17 @@ class ServerObserver:
             value: the limit's value at this moment.
         """
 
+    def certificates_reloaded(self, error: str | None, not_after: float | None) -> None:
+        """Certificates were read from their files: again, or for the first time when the server starts.
+
+        Called in the thread that called `Server.reload_tls`, where somebody did.
+
+        Args:
+            error: why those from before stay in use; at the start, what is wrong with those that are used. None if all
+                is well.
+            not_after: when the first of those in use ends, in seconds since 1970; None if that is not known.
+        """
+
 
 def shielded(observer: ServerObserver | None) -> ServerObserver | None:
     """An observer that never raises: what `observer` raises is logged."""
@@ -177,3 +192,9 @@ class _Shielded(ServerObserver):
             self._observer.limit_hit(address, limit, value)
         except Exception:
             _log.exception("limit_hit of the observer raised")
+
+    def certificates_reloaded(self, error: str | None, not_after: float | None) -> None:
+        try:
+            self._observer.certificates_reloaded(error, not_after)
+        except Exception:
+            _log.exception("certificates_reloaded of the observer raised")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from smtpx.net.targets import endpoint_text, is_local_peer
 from smtpx.protocol.facts import Claims, TLSFacts
+from smtpx.server.envelope import Envelope
 
 if TYPE_CHECKING:
     from smtpx.protocol.server import ServerProtocol
@@ -84,6 +85,11 @@ class Peer:
     def identity(self) -> str | None:
         """Who it is logged in as."""
         return self._protocol.facts.identity
+
+    @property
+    def envelope(self) -> Envelope:
+        """The transaction under way."""
+        return Envelope(self._protocol)
 
     @property
     def is_extended(self) -> bool:

@@ -6,9 +6,11 @@ right ends the connection without a word.
 
 import ipaddress
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-__all__ = ["DEFAULT_TRUSTED", "ProxyError", "ProxyHeader", "ProxyParser", "is_trusted"]
+__all__ = ["DEFAULT_TRUSTED", "ProxyError", "ProxyHeader", "ProxyParser", "beyond_default", "is_trusted"]
 
 _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 _MAX_V1_BYTES = 107  # with CRLF
@@ -50,6 +52,14 @@ def is_trusted(
     return any(mapped in network for network in trusted)
 
 
+def beyond_default(trusted: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> list[str]:
+    """The networks that hold addresses which are not private: whoever trusts them should know."""
+    private: list[Any] = list(DEFAULT_TRUSTED)  # subnet_of wants both of one version, which is looked at here
+    return [
+        str(each) for each in trusted if not any(each.version == own.version and each.subnet_of(own) for own in private)
+    ]
+
+
 class ProxyParser:
     """Reads one header from the first octets of a connection, however they are cut."""
 
@@ -84,6 +94,8 @@ def _version_1(octets: bytes) -> tuple[ProxyHeader, bytes] | None:
     if len(words) != 6 or words[1] not in ("TCP4", "TCP6"):
         raise ProxyError("a version 1 header has six words")
     kind = ipaddress.IPv4Address if words[1] == "TCP4" else ipaddress.IPv6Address
+    if b"%" in line:  # a zone may be any text, a bare CR too, and addresses go into header fields
+        raise ProxyError("a zone in a version 1 header")
     try:
         source, destination = str(kind(words[2])), str(kind(words[3]))
     except ValueError:
@@ -104,11 +116,11 @@ def _version_2(octets: bytes) -> tuple[ProxyHeader, bytes] | None:
     if len(octets) < 16 + length:
         return None
     body, rest = octets[16 : 16 + length], octets[16 + length :]
+    if version & 15 == 0:  # LOCAL: the rest is discarded, the family too (2.2)
+        return ProxyHeader(None), rest
     size, source, destination = _addresses(family >> 4, body)
     tlvs = _tlvs(body[size:])
     _check_crc(octets[: 16 + length], tlvs)
-    if version & 15 == 0:
-        return ProxyHeader(None, None, tlvs), rest
     return ProxyHeader(source, destination, tlvs), rest
 
 

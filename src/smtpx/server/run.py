@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ServerThread", "inherited_listeners", "run_until_signal", "serve"]
 
 _log = logging.getLogger("smtpx.server")
+_CALL_SECONDS = 10.0
 _STOP = (signal.SIGTERM, signal.SIGINT)
 _RELOAD: signal.Signals | None = getattr(signal, "SIGHUP", None)  # not on Windows
 
@@ -209,6 +210,51 @@ class ServerThread:
         except (TimeoutError, RuntimeError):  # RuntimeError: the loop is closed
             problem = f"the event loop did not answer in {timeout_seconds:g} s"
             return Health(is_live=False, connections=0, stuck=0, problems=(problem,))
+
+    def pause(self) -> None:
+        """Turn new connections away from now on; see `Server.pause`.
+
+        Raises:
+            ConfigurationError: if it does not run.
+        """
+        self._call(lambda server: server.pause())
+
+    def resume(self) -> None:
+        """Serve new connections again.
+
+        Raises:
+            ConfigurationError: if it does not run.
+        """
+        self._call(lambda server: server.resume())
+
+    def reload_tls(self) -> None:
+        """Read certificates again; see `Server.reload_tls`. In this thread.
+
+        Raises:
+            ConfigurationError: if they are not good, or the server does not run.
+        """
+        _, server = self._running()
+        server.reload_tls()
+
+    def _running(self) -> tuple[asyncio.AbstractEventLoop, Server]:
+        if self._thread is None or self._loop is None or self._server is None:
+            raise ConfigurationError("this server is not running")
+        return self._loop, self._server
+
+    def _call(self, call: Callable[[Server], None]) -> None:
+        """Have something done in the loop, and wait for it."""
+        loop, server = self._running()
+        done: Future[None] = Future()
+
+        def make() -> None:
+            call(server)
+            done.set_result(None)
+
+        try:
+            loop.call_soon_threadsafe(make)
+            done.result(_CALL_SECONDS)
+        except (TimeoutError, RuntimeError):  # RuntimeError: the loop is closed
+            raise ConfigurationError("this server is not running: its event loop does not answer") from None
 
     @property
     def port(self) -> int:

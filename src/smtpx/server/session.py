@@ -105,10 +105,13 @@ class Session:
 
     peer: "Peer"
     """Who is there: address, TLS, hello name, identity. Set before `connect`."""
-    envelope: "Envelope"
-    """The transaction under way: sender, recipients and their parameters, as accepted so far."""
 
     _context: Context | None = None
+
+    @property
+    def envelope(self) -> "Envelope":
+        """The transaction under way: sender, recipients and their parameters, as accepted so far."""
+        return self.peer.envelope
 
     @property
     def context(self) -> Context:

@@ -9,7 +9,8 @@ import logging
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from errno import EDQUOT, ENOSPC
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -31,6 +32,7 @@ _log = logging.getLogger("smtpx.server")
 _BUSY = make(451, "4.3.0", "too busy; try again later")
 _STILL_BUSY = make(421, "4.3.0", "still busy with what was asked before; try again later")
 _IDLE_SECONDS = 10.0  # then a thread with nothing to do ends
+_VERDICT_SECONDS = 60.0  # a loop that hangs so long is lost
 _SPOOL_MEMORY = 262_144  # a larger message goes to a temporary file
 
 
@@ -86,6 +88,10 @@ class ThreadPool:
     def is_healthy(self) -> bool:
         """Whether there are at most `max_abandoned` of them."""
         return self._abandoned <= self._max_abandoned
+
+    def health_problems(self) -> Iterable[str]:
+        """What is wrong with it, for `Server.health`."""
+        return () if self.is_healthy else (f"{self._abandoned} blocking calls go on that nobody waits for",)
 
     async def run(self, function: Callable[..., T], *args: object) -> T:
         """What `function(*args)` gives or raises, called in a thread, in the context of this task.
@@ -212,6 +218,17 @@ class BlockingSession:
     context: Context
     """What is kept about the connection, for this session and middlewares."""
 
+    _tell_verdict: Callable[[Mailbox | str, Reply], None]
+
+    def verdict(self, recipient: Mailbox | str, reply: Reply) -> None:
+        """In `data`: see `Session.verdict`. From a thread, and waits until the event loop has taken it.
+
+        Raises:
+            ValueError: if no (further) verdict on this recipient is due, or the reply is none.
+            RuntimeError: if no message is under way, nobody waits for this call any more, or the loop does not answer.
+        """
+        self._tell_verdict(recipient, reply)
+
     def connect(self) -> Reply | None:
         """See `Session.connect`."""
 
@@ -274,6 +291,7 @@ def in_threads(session: Callable[[], BlockingSession], *, pool: ThreadPool | Non
         _InThreads.__init__(self, session(), shared)
 
     methods["__init__"] = begin
+    methods["health_problems"] = staticmethod(shared.health_problems)
     return cast("type[Session]", type(maker.__name__, (_InThreads,), methods))
 
 
@@ -291,8 +309,32 @@ class _InThreads(Session):
             raise Reject.of(_STILL_BUSY)
         blocking = self.blocking
         blocking.peer, blocking.context = self.peer, self.context
+        blocking._tell_verdict = self.tell_verdict  # pyright: ignore[reportPrivateUsage]
         self._job = self.pool.submit(function, *args, is_urgent=is_urgent)
         return await self.pool.result(self._job)
+
+    def tell_verdict(self, recipient: Mailbox | str, reply: Reply) -> None:
+        """Give a verdict, from a thread."""
+        job = self._job
+        if job is None or job.is_over or job.is_abandoned:
+            raise RuntimeError("there is no message to give a verdict on")
+        taken: Future[None] = Future()
+
+        def give() -> None:
+            try:
+                # A call that was abandoned since then must not speak on what came after it.
+                if job.is_abandoned:
+                    raise RuntimeError("nobody waits for a verdict any more")
+                self.verdict(recipient, reply)
+                taken.set_result(None)
+            except Exception as error:  # goes to the caller
+                taken.set_exception(error)
+
+        job.loop.call_soon_threadsafe(give)
+        try:
+            taken.result(_VERDICT_SECONDS)
+        except TimeoutError:
+            raise RuntimeError(f"the event loop did not take a verdict in {_VERDICT_SECONDS:g} s") from None
 
     async def spool(self, body: Body) -> BinaryIO:
         """All of a body, in memory or in a file."""

@@ -211,7 +211,7 @@ class Watch:
 
     # What the connection tells ---------------------------------------------------------------------------------------
 
-    def closed(self, now: float) -> None:
+    def closed(self, now: float, *, was_silent: bool) -> None:
         """It is over."""
         self._now = now
         self._end_transaction()
@@ -221,6 +221,7 @@ class Watch:
             octets_out=self.octets_out,
             messages=self._core.messages,
             seconds=now - self._begun,
+            was_silent=was_silent,
         )
         self.tell("closed", summary)
 

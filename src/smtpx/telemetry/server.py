@@ -1,16 +1,19 @@
 """A server's metrics, and a span for each transaction."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from smtpx.protocol.facts import TLSFacts
 from smtpx.server.observer import ConnectionSummary, ServerConnectionObserver, ServerObserver, TransactionSummary
 from smtpx.server.peer import Peer
-from smtpx.telemetry.instruments import SERVER, Labels, Tools
+from smtpx.telemetry.instruments import SERVER, SERVER_GAUGES, Labels, Tools
 from smtpx.wire.reply import Reply
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
+
+    from smtpx.server.listener import Server
 
 __all__ = ["ServerTelemetry"]
 
@@ -30,6 +33,19 @@ class ServerTelemetry(ServerObserver):
     ) -> None:
         self._tools = Tools(SERVER, meter_provider, tracer_provider)
 
+    def attach(self, server: "Server") -> None:
+        """Give the gauges of a server too, once it is made.
+
+        They are read when somebody collects, in any thread.
+        """
+        values: tuple[Callable[[], float | None], ...] = (
+            lambda: server.health().held_bytes,
+            lambda: server.health().stuck,
+            lambda: server.health().is_ready,
+        )
+        for instrument, read in zip(SERVER_GAUGES, values, strict=True):
+            self._tools.gauge(instrument, read)
+
     def connection_opened(self, peer: Peer) -> ServerConnectionObserver:
         """Count it, and look on."""
         return _Connection(peer, self._tools)
@@ -41,6 +57,13 @@ class ServerTelemetry(ServerObserver):
     def limit_hit(self, address: str, limit: str, value: float) -> None:
         """Count it."""
         self._tools.add("smtpx.server.limit", 1, {"smtpx.limit": limit})
+
+    def certificates_reloaded(self, error: str | None, not_after: float | None) -> None:
+        """Count it, and keep when they end."""
+        result = "success" if error is None else "failure"
+        self._tools.add("smtpx.server.tls.reload", 1, {"smtpx.result": result})
+        if not_after is not None:
+            self._tools.set("smtpx.server.tls.certificate_not_after", not_after)
 
 
 class _Connection(ServerConnectionObserver):
@@ -125,5 +148,7 @@ class _Connection(ServerConnectionObserver):
     def closed(self, summary: ConnectionSummary) -> None:
         self._tools.add("smtpx.server.connection.open", -1)
         self._tools.record("smtpx.server.connection.duration", summary.seconds)
+        if summary.was_silent:
+            self._tools.add("smtpx.server.connection.silent", 1)
         self._tools.add("smtpx.server.io", summary.octets_in, {"network.io.direction": "receive"})
         self._tools.add("smtpx.server.io", summary.octets_out, {"network.io.direction": "transmit"})
