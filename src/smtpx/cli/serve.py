@@ -27,6 +27,7 @@ from smtpx.net.tls import server_tls
 from smtpx.protocol.dialect import LMTP, SMTP
 from smtpx.protocol.extension import Extension
 from smtpx.protocol.limits import ServerLimits
+from smtpx.sasl import ServerMechanism
 from smtpx.server.body import Body
 from smtpx.server.listener import Listener, Server, host_name
 from smtpx.server.maildir import Maildir, MaildirSession
@@ -243,11 +244,21 @@ def _server(options: dict[str, Any], accounts: Accounts | None) -> Server:
             require_auth=options["require_auth"] or None,
             allow_insecure_auth=options["allow_insecure_auth"],
             bare_newline=options["bare_newline"],
-            mechanisms=accounts.mechanisms if accounts is not None else (),
+            mechanisms=_mechanisms(options, accounts),
             trace=_TRACES[options["log_format"]] if options["trace"] else None,
         )
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _mechanisms(options: dict[str, Any], accounts: Accounts | None) -> tuple[ServerMechanism, ...]:
+    """Without TLS even those that keep the password secret are not offered, unless they were asked for by name."""
+    if accounts is None:
+        return ()
+    has_tls = options["tls_cert"] or options["tls_self_signed"]
+    if has_tls or options["allow_insecure_auth"] or options["mechanisms"]:
+        return accounts.mechanisms
+    return tuple(each for each in accounts.mechanisms if each.reveals_secret)
 
 
 def _limits(options: dict[str, Any]) -> ServerLimits:
