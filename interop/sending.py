@@ -41,10 +41,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an order; `status` and `trace` only when the command was used."""
+    """What came of an order; `status`, `trace` and `unknown` only when the command was used."""
 
     accepted: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
     error: str = ""
     over_tls: bool = False
     status: int | None = None
@@ -80,6 +81,7 @@ def send_by_command(order: Order) -> Outcome:
     return Outcome(
         accepted=frozenset(printed.get("accepted") or ()),
         refused=frozenset(printed.get("refused") or ()),
+        unknown=frozenset(printed.get("unknown") or ()),
         error=(printed.get("error") or {}).get("type", ""),
         over_tls=bool(printed.get("tls")),
         status=done.returncode,
