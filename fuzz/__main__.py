@@ -18,6 +18,7 @@ CORPUS = _ROOT / "corpus"
 FINDINGS = _ROOT / "findings"
 _SHORT_SECONDS = 3
 _GRACE_SECONDS = 60  # for a start on a busy machine
+_NOT_ENDED = 124  # as timeout(1) has it
 _EXECUTED = re.compile(rb"number_of_executed_units: *([0-9]+)")
 
 
@@ -90,7 +91,8 @@ def _try(name: str, kind: str, seconds: int) -> bool:
         said = log.read()
     executed = _EXECUTED.findall(said)
     count = f"{int(executed[-1]):,} inputs" if executed else "inputs not counted"
-    print(f"{name}: {'nothing' if status == 0 else 'FOUND'} ({count}, {time.monotonic() - start:.0f} s)", flush=True)
+    what = {0: "nothing", _NOT_ENDED: "NOT ENDED in time"}.get(status, "FOUND")
+    print(f"{name}: {what} ({count}, {time.monotonic() - start:.0f} s)", flush=True)
     if status == 0:
         return True
     sys.stdout.flush()
@@ -102,7 +104,7 @@ def _try(name: str, kind: str, seconds: int) -> bool:
 
 
 def _run(command: Sequence[str], log: int, max_seconds: float) -> int:
-    """The exit status of a child that does not outlive us; 124 when it had to be ended."""
+    """The exit status of a child that does not outlive us; `_NOT_ENDED` when it had to be ended."""
     interrupted: list[int] = []
     usual = signal.signal(signal.SIGINT, lambda number, _: interrupted.append(number))  # no child that nobody knows
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=_ROOT.parent) as child:
@@ -112,7 +114,7 @@ def _run(command: Sequence[str], log: int, max_seconds: float) -> int:
                 raise KeyboardInterrupt
             return child.wait(max_seconds)
         except subprocess.TimeoutExpired:
-            return 124
+            return _NOT_ENDED
         finally:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()

@@ -129,3 +129,11 @@ def test_what_takes_too_long_is_a_finding(breaking: Path, monkeypatch: pytest.Mo
     ]
     assert engine.main(options) == engine.FINDING
     assert [path.name[:12] for path in tmp_path.glob("lines-*")] == ["lines-crash-"]
+
+
+def test_what_does_not_end_is_no_finding_and_no_success(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "_GRACE_SECONDS", -0.99)
+    assert not command._try("lines", "mutations", 1)
+    assert capsys.readouterr().out.startswith("lines: NOT ENDED in time (inputs not counted")
