@@ -1527,3 +1527,22 @@ async def test_rule_5_connections_that_are_there_feel_pressure_too() -> None:
         assert await first.say("XYZZY\r\n" * 3, 3) == ["500 5.5.2"] * 3
         async with await RawClient.open(server):
             assert await first.say("XYZZY\r\n") == ["421 4.7.0"]
+
+
+async def test_much_in_one_read_does_not_keep_the_others_waiting() -> None:
+    """Whoever pipelines a thousand commands has a turn of some, then the rest of the loop has its own."""
+    turns: list[int] = []
+
+    class Counting(Session):
+        async def rcpt(self, recipient: object, params: object) -> None:
+            asyncio.get_running_loop().call_soon(turns.append, 1)
+            turns.append(0)
+
+    limits = ServerLimits(max_recipients=2000)
+    async with running(Counting, limits=limits) as server, await RawClient.open(server) as client:
+        await client.send(EHLO + MAIL + RCPT * 1000 + "QUIT\r\n")
+        replies = [await client.reply() for _ in range(1003)]
+        assert [reply.code for reply in replies] == [250] * 1002 + [221]
+    assert turns.count(0) == turns.count(1) == 1000
+    longest = max(len(run) for run in "".join(map(str, turns)).split("1"))
+    assert longest <= 64

@@ -1,15 +1,11 @@
 """Hostile and honest clients at the same time: who behaves is served in full, and nothing is left behind.
 
-The long form keeps 500 hostile connections and 50 honest senders going for a minute, and is for nights:
-
-    SMTPX_SOAK_SECONDS=60 scripts/test tests/server/test_soak.py::test_soak -n 0 -s
+The long form, with times, is `tests/server/soak.py`.
 """
 
 import asyncio
 import gc
-import os
 import random
-import statistics
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -30,9 +26,6 @@ from tests.server import rig
 from tests.server.rig import BDAT, EHLO, ENV, MAIL, OPEN, RCPT, RawClient, eventually, fresh_server_tls, nothing_left
 
 MIB = 1024 * 1024
-SECONDS = float(os.environ.get("SMTPX_SOAK_SECONDS", "5"))
-IS_LONG = "SMTPX_SOAK_SECONDS" in os.environ
-HOSTILE, HONEST = (500, 50) if IS_LONG else (150, 15)
 
 
 class Keeper(Session):
@@ -71,7 +64,7 @@ def content(number: int) -> bytes:
     return b"Subject: %d\r\n\r\n" % number + b"%d\r\n" % number * (number * 7919 % 4000)
 
 
-async def send_honestly(server: Server, number: int) -> None:
+async def send_honestly(server: Server | int, number: int) -> None:
     """One message, as whoever knows SMTP would send it; every reply is looked at."""
     async with await RawClient.open(server) as client:
         assert await client.say(EHLO) == ["250"]
@@ -149,7 +142,7 @@ ATTACKS: dict[str, Attack] = {
 }
 
 
-async def attack(server: Server, chance: random.Random) -> None:
+async def attack(server: Server | int, chance: random.Random) -> None:
     """One hostile connection, that ends in one of three ways. Whatever becomes of it is no matter."""
     kind = chance.choice(list(ATTACKS))
     with suppress(OSError, TimeoutError, AssertionError):
@@ -180,7 +173,7 @@ def hard_server(kind: type[Session]) -> Server:
     return Server(kind, listeners=[listener], limits=limits, deadlines=deadlines, allow_insecure_auth=True)
 
 
-async def attackers(server: Server, number: int, seconds: float) -> int:
+async def attackers(server: Server | int, number: int, seconds: float) -> int:
     """So many at a time; the number of connections in all."""
     loop = asyncio.get_running_loop()
     until, made = loop.time() + seconds, 0
@@ -227,41 +220,16 @@ async def test_200_clients_half_of_them_hostile() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(SECONDS * 3 + 120)
-async def test_soak() -> None:
-    """500 hostile and 50 honest connections for a minute, if asked for; a shorter and smaller run always."""
-    kind = keepers()
-    server = hard_server(kind)
-    took: list[float] = []
-    loop = asyncio.get_running_loop()
-    async with server:
-        group = asyncio.TaskGroup()
-        numbers = iter(range(10**9))
+@pytest.mark.timeout(180)
+def test_soak() -> None:
+    """In short, and without looking at the clock: every good message is there, and all counters are back at zero."""
+    from tests.server.soak import soak  # it takes its clients from here
 
-        async def go_on() -> None:
-            while not hostile.done():
-                began = loop.time()
-                await send_honestly(server, number := next(numbers))
-                took.append(loop.time() - began)
-                assert kind.kept.pop(f"honest{number}") == content(number)
-                await asyncio.sleep(0.05)
-
-        async with group:
-            hostile = group.create_task(attackers(server, HOSTILE, SECONDS))
-            for _ in range(HONEST):
-                group.create_task(go_on())
-        attacks = hostile.result()
-        await eventually(lambda: server.connections == 0, 60)
-    await nothing_left(server, asyncio.all_tasks())
-    assert kind.kept == {}
-    assert len(took) >= HONEST
-    assert attacks >= HOSTILE
-    slowest = statistics.quantiles(took, n=100)[98] if len(took) > 1 else took[0]
-    size = "long" if IS_LONG else "short; the long form is SMTPX_SOAK_SECONDS=60"
-    print(  # noqa: T201 - what a soak is for
-        f"\nsoak ({size}): {SECONDS:g} s, {attacks} attacks by {HOSTILE}, {len(took)} messages by {HONEST}, "
-        f"99 % within {slowest * 1000:.0f} ms"
-    )
+    soaked = soak(5.0, hostile=150, honest=15)
+    assert soaked.missing == []
+    assert soaked.left == {}
+    assert len(soaked.took) >= 15
+    assert soaked.attacks >= 150
 
 
 # Counters ------------------------------------------------------------------------------------------------------------

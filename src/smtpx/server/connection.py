@@ -34,7 +34,7 @@ from smtpx.wire.reply import Reply
 
 __all__ = ["Connection", "Owner"]
 
-_EVENTS_PER_FLUSH = 64
+_EVENTS_PER_TURN = 64  # then the other connections have theirs: much can stand in one read
 _PARTING_SECONDS = 0.2  # for whoever was only told that we stop: it is not in the middle of saying something
 _STOPPING_SECONDS = 2.0
 
@@ -249,27 +249,28 @@ class Connection(Wire):
     # The loop --------------------------------------------------------------------------------------------------------
 
     def advance(self) -> None:
-        """Work on everything that can be worked on now, then send all replies at once."""
+        """Work on what can be worked on now, for a turn, then send all replies at once."""
         if self._advancing:
             return  # called by a hook that runs in place: the loop below goes on with whatever has changed
         self._advancing = True
         core, exchange = self._core, self._exchange
         count = 0
-        while not exchange.is_waiting and not self.is_paused:
+        while not exchange.is_waiting and not self.is_paused and count < _EVENTS_PER_TURN:
             if self._stopping and not core.is_asking:
                 core.close(replies.SHUTTING_DOWN, "shut down")
             event = core.next_event()
             if event is not None:
                 exchange.handle(event)
                 count += 1
-                if count % _EVENTS_PER_FLUSH == 0:
-                    self.flush()
             elif not self._is_over():
                 break
         self.flush()
         self._advancing = False
         if exchange.is_waiting or self.is_paused:
             self._bound_input()
+        elif count == _EVENTS_PER_TURN:
+            self._bound_input()
+            self._loop.call_soon(self._look_again)
         elif not self._closing:
             self._await_input()
 
