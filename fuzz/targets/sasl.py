@@ -135,7 +135,8 @@ def _answer(mechanism: ClientMechanism, challenges: list[bytes]) -> None:
             exchange.respond(challenge)
         exchange.complete()
     except SASLError as error:
-        assert "secret" not in str(error) + exchange.explain_failure()
+        if not any(b"secret" in challenge for challenge in challenges):  # what a server says may be shown
+            assert "secret" not in str(error) + exchange.explain_failure()
     else:
         assert mechanism.name not in _SCRAM, "a server that knows nothing has proven itself"
 
