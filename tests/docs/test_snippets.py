@@ -84,7 +84,9 @@ def test_serving_certificates(ready: Path) -> None:
     with smtpx.ServerThread(smtpx.Session, port=0, tls=tls) as server:
         url = f"submission://localhost:{server.port}"
         with smtpx.Client(url, ca_file=ready / "clients.pem") as client:
-            assert client.send(LETTER, sender="a@x.example", recipients=["b@x.example"]).tls.verified
+            result = client.send(LETTER, sender="a@x.example", recipients=["b@x.example"])
+    assert result.tls is not None
+    assert result.tls.verified
 
 
 def test_serving_clients_certificates(ready: Path) -> None:
