@@ -950,6 +950,11 @@ def test_h077_junk_flood(line: str) -> None:
     assert len(outcome.pauses) == 9
 
 
+def test_h077_lhlo_is_junk_too() -> None:
+    outcome = ends("LHLO x\r\n" * 1000, settings=LMTP_SETTINGS, cuts=(None, 17))
+    assert outcome.codes == ["250"] * 119 + ["421 4.7.0"]
+
+
 def test_h077_a_message_accepted_resets_the_counter() -> None:
     message = (ENVELOPE + "DATA\r\n", "x\r\n.\r\n")
     outcome = survives(EHLO, *((NOOP * 90, *message) * 3))
