@@ -19,7 +19,9 @@ from smtpx.sasl import (
     OAUTHBEARER,
     PLAIN,
     SCRAM_SHA_1,
+    SCRAM_SHA_1_PLUS,
     SCRAM_SHA_256,
+    SCRAM_SHA_256_PLUS,
     XOAUTH2,
     ServerMechanism,
 )
@@ -27,9 +29,9 @@ from smtpx.server.maildir import Maildir, MaildirSession
 from smtpx.server.run import run_until_signal
 from smtpx.wire.params import Params
 
+_SCRAM = (SCRAM_SHA_256_PLUS, SCRAM_SHA_256, SCRAM_SHA_1_PLUS, SCRAM_SHA_1)
 _MECHANISMS: dict[str, ServerMechanism] = {
-    each.name: each
-    for each in (SCRAM_SHA_256, SCRAM_SHA_1, CRAM_MD5, OAUTHBEARER, XOAUTH2, EXTERNAL, PLAIN, LOGIN, ANONYMOUS)
+    each.name: each for each in (*_SCRAM, CRAM_MD5, OAUTHBEARER, XOAUTH2, EXTERNAL, PLAIN, LOGIN, ANONYMOUS)
 }
 
 

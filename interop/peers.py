@@ -91,6 +91,7 @@ _VERSIONS: dict[str, Callable[[], str]] = {
     "swaks": lambda: _output("swaks", "--version").split()[2],
     "curl": lambda: _output("curl", "--version").split()[1],
     "msmtp": lambda: _output("msmtp", "--version").split()[2],
+    "gsasl": lambda: _output("gsasl", "--version").split()[3],
     "Postfix": _postfix_version,
     "smtp-sink": _postfix_version,
     "smtp-source": _postfix_version,

@@ -78,6 +78,11 @@ arrives is compared octet by octet with what was sent, after the trace headers t
 the command; "smtpx.Server" a program written with the library, for SASL mechanisms and refusals that the command does
 not have. Lines marked "control" prove the peers, mostly without smtpx, and that a changed message is noticed.
 
+gsasl is libgsasl's own client: it logs in and leaves. It says STARTTLS before EHLO, so a relay says EHLO for it; TLS
+goes through untouched. On TLS 1.2 it binds SCRAM to the channel by `tls-unique`, and a relay that has the server's own
+key and reads along is found out. On TLS 1.3 it knows `tls-exporter` only, which a Python that can't export refuses.
+msmtp 1.8.23 knows no -PLUS.
+
 ## Who with whom
 
 {summary}

@@ -193,10 +193,21 @@ def test_bare_newlines(tmp_path: Path) -> None:
 
 
 def test_h056_log_as_json(tmp_path: Path) -> None:
+    odd = ('"a\\"b"@x.example', '"{c}\\\\"@x.example')
     with serving(tmp_path, "--log-format", "json", "--verbose", "--discard") as server:
         with Client(server.port) as client:
-            client.say("EHLO a\x1b[2Jb")
-        log = [json.loads(line) for line in server.stop().err.splitlines()]
+            for line in ("EHLO a\x1b[2Jb", "EHLO x", f"MAIL FROM:<{odd[0]}> SMTPUTF8", f"RCPT TO:<{odd[1]}>", "DATA"):
+                client.say(line)
+            assert client.say("x\r\n.").startswith("250")
+            client.say("MAIL FROM:<\u202e\u2028@x.example> SMTPUTF8")  # steers a terminal, or ends a line for some
+            for line in (f"MAIL FROM:<\u202e{odd[0][1:2]}@x.example> SMTPUTF8", "RCPT TO:<c@x.example>", "DATA"):
+                client.say(line)
+            assert client.say("x\r\n.").startswith("250")
+        text = server.stop().err
+    log = [json.loads(line) for line in text.splitlines()]
+    assert text.isascii()
+    assert sum(f"message from <{odd[0]}>" in entry["message"] for entry in log) == 1
+    assert sum("message from <\\u202ea@x.example>" in entry["message"] for entry in log) == 1
     assert {"connected"} <= {entry["message"].partition("] ")[2] for entry in log}
     assert all(entry["peer"] == "127.0.0.1" for entry in log if "peer" in entry)
 

@@ -7,6 +7,7 @@ import pytest
 from smtpx.errors import AuthenticationError, ConnectError, PermanentRefusal
 from smtpx.server.run import ServerThread
 from smtpx.server.session import Reject, Session
+from smtpx.wire.address import Mailbox
 from tests.client.conftest import Certificates
 from tests.client.test_watch import MESSAGE, TO, Guarded
 from tests.peers import Colour, ScriptedServer
@@ -39,6 +40,20 @@ def test_debug_tells_of_connections_too(
         assert [record.get("transaction") for record in records] == [None] * 3 + [f"{connection}.1", None]
         assert records[3]["message"].startswith(f"[{connection}.1] ")
     assert "secret" not in caplog.text
+
+
+def test_p23_who_was_refused_is_counted_in_the_line(colour: Colour, caplog: pytest.LogCaptureFixture) -> None:
+    class Some(Session):
+        async def rcpt(self, recipient: Mailbox, params: object) -> None:
+            if recipient.local_part == "nobody":
+                raise Reject.mailbox_unavailable()
+
+    caplog.set_level(logging.INFO, logger=NAME)
+    with ServerThread(Some, port=0) as server:
+        url = server.url.replace("smtp:", "smtp+plain:")
+        with colour.client(url) as client:
+            assert client.send(MESSAGE, sender="a@x.example", recipients=["b@x.example", "nobody@x.example"]).refused
+    assert lines(caplog) == ["message accepted for 1 recipients, refused for 1: 250 2.0.0 message accepted"]
 
 
 def test_info_tells_of_messages(colour: Colour, caplog: pytest.LogCaptureFixture) -> None:

@@ -22,9 +22,25 @@ from smtpx.errors import (
     TransportError,
     UnsupportedError,
 )
-from smtpx.extensions import STANDARD
+from smtpx.extensions import ALL, STANDARD
 from smtpx.extensions.dsn import OriginalRecipient
-from smtpx.sasl import OAUTHBEARER, PLAIN, SCRAM_SHA_256, XOAUTH2, BearerToken, Credentials, Password, ScramRecord
+from smtpx.sasl import (
+    OAUTHBEARER,
+    PLAIN,
+    SCRAM_SHA_256,
+    XOAUTH2,
+    AuthExchange,
+    BearerToken,
+    Challenge,
+    ClientMechanism,
+    Credentials,
+    ExchangeContext,
+    Password,
+    SASLError,
+    ScramRecord,
+    ServerExchange,
+    ServerMechanism,
+)
 from smtpx.sasl.login import LOGIN
 from smtpx.server.body import Body
 from smtpx.wire.address import Mailbox
@@ -99,12 +115,16 @@ def test_x26_smtputf8_by_content(colour: Colour, recipient: str, header: str, as
     assert ("SMTPUTF8" in params.split()) is asks
 
 
-def test_x26_a_header_in_utf8(colour: Colour) -> None:
-    """Octets are not looked through for it: who hands them over says so."""
-    raw = "Subject: grüße\r\n\r\nhello\r\n".encode()
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [("Subject: grüße\r\n\r\nhello\r\n", True), ("Subject: x\r\n\r\ngrüße\r\n", False)],
+)
+def test_x26_a_header_in_utf8(colour: Colour, text: str, asks: bool) -> None:
+    """Octets are looked through for it, up to the end of the header: what is behind it needs 8BITMIME only."""
     with smtpx.ServerThread(Judge, port=0) as server, colour.client(server.url) as client:
-        client.send(raw, sender=FROM, recipients=[TO], smtputf8=True)
-    assert "SMTPUTF8" in SERVED[0][3].split()
+        client.send(text.encode(), sender=FROM, recipients=[TO])
+    assert ("SMTPUTF8" in SERVED[0][3].split()) is asks
+    assert "BODY=8BITMIME" in SERVED[0][3].split()
 
 
 def test_x27_d07_the_second_message_by_lmtp(colour: Colour) -> None:
@@ -644,3 +664,104 @@ def test_transactions_section_4_1_bdat_and_all_refused_does_not_stop_the_pool(co
             client.send(b"x" * 998 + b"\r\n" * 1_000_000, sender=FROM, recipients=["no@y.example"])
         assert len(b"".join(said)) < 65_536
         assert client.send(BODY, sender=FROM, recipients=[TO]).accepted
+
+
+@pytest.mark.parametrize("name", ["me\r\nMAIL FROM:<>", "a b", "<me>", "x" * 256])
+def test_f20_a_hostile_hello_name_is_refused_before_connecting(colour: Colour, name: str) -> None:
+    with ScriptedServer("S: 220 x\n", tolerant=True) as server:
+        for options in ({"hello_name": name}, {"hello_name": name, "timeout": 5}):
+            with pytest.raises(LocalProtocolError, match="hello name"):
+                colour.open(f"smtp://localhost:{server.port}", **options)
+        assert server.connections == 0
+
+
+def test_section_3_the_time_to_connect_can_be_set(colour: Colour) -> None:
+    """A host whose queue is full answers nobody; that is told as the stage it is, with the place that was tried."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        port = deaf.getsockname()[1]
+        crowd = [socket.socket() for _ in range(4)]
+        for each in crowd:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.1", port))
+        try:
+            with pytest.raises(smtpx.ConnectError, match=rf"127\.0\.0\.1 port {port}: no answer in 0\.2 s") as caught:
+                colour.open(f"smtp://127.0.0.1:{port}", timeouts=smtpx.Timeouts(connect=0.2))
+        finally:
+            for each in crowd:
+                each.close()
+    assert (caught.value.stage, caught.value.is_temporary) == ("connect", True)
+
+
+@pytest.mark.parametrize("at", ["MAIL", "DATA"])
+def test_p25_behind_a_timeout_the_next_send_takes_a_new_connection(colour: Colour, at: str) -> None:
+    start = "S: 220 x\nC: EHLO me\nS: 250 x\n"
+    lines = [f"C: MAIL FROM:<{FROM}>\nS: 250 m\n", f"C: RCPT TO:<{TO}>\nS: 250 r\n", "C: DATA\nS: 354 go\n"]
+    silent = start + {"MAIL": lines[0], "DATA": "".join(lines)}[at].rpartition("S: ")[0]
+    content = "C: Subject: x\nC: \nC: hello\nC: .\nS: 250 done\nC: QUIT\nS: 221 bye\n"
+    with (
+        ScriptedServer(silent, start + "".join(lines) + content, tolerant=True) as server,
+        colour.client(
+            f"smtp+plain://localhost:{server.port}?hello_name=me",
+            timeouts=smtpx.Timeouts(mail=0.2, data=0.2),
+            limits=smtpx.Limits(max_connections=1),
+        ) as client,
+    ):
+        with pytest.raises(DeadlineError) as caught:
+            client.send(BODY, sender=FROM, recipients=[TO])
+        assert caught.value.stage == at.lower()
+        assert client.send(BODY, sender=FROM, recipients=[TO]).reply.text == "done"
+        assert server.connections == 2
+
+
+class Riddle(AuthExchange):
+    """A mechanism of somebody's own: the server asks, the client turns it round."""
+
+    def initial_response(self) -> None:
+        return None
+
+    def respond(self, challenge: bytes) -> bytes:
+        return challenge[::-1]
+
+
+class Riddler:
+    def mechanisms(self) -> list[ClientMechanism]:
+        return [ClientMechanism("RIDDLE", reveals_secret=False, start=lambda _: Riddle())]
+
+
+def ask_riddle(_: ExchangeContext) -> ServerExchange:
+    answer = yield Challenge(b"drawer")
+    if answer != b"reward":
+        raise SASLError("that is not it")
+    return Credentials("RIDDLE", "solver", is_proven=True)
+
+
+def test_surface_a_mechanism_of_ones_own_on_both_sides(colour: Colour) -> None:
+    """go-smtp's AuthSession: what neither side has ever heard of, by names that are public."""
+    logins: list[Credentials] = []
+
+    class Door(smtpx.Session):
+        async def authenticate(self, identity: Credentials) -> None:
+            logins.append(identity)
+
+    own = ServerMechanism("RIDDLE", reveals_secret=False, accepts_initial=False, start=ask_riddle)
+    options: dict[str, Any] = {"mechanisms": [own], "allow_insecure_auth": True, "require_auth": True}
+    with smtpx.ServerThread(Door, port=0, **options) as server, colour.open(server.url, auth=Riddler()) as connection:
+        assert connection.capabilities["AUTH"] == "RIDDLE"
+        assert connection.send(BODY, sender=FROM, recipients=[TO]).accepted
+    assert [(each.mechanism, each.username, each.is_proven) for each in logins] == [("RIDDLE", "solver", True)]
+
+
+def test_users_ask_10_5_requiretls_both_ways(colour: Colour, certificates: Certificates) -> None:
+    """RFC 8689, over real TLS: said to a server that is known for who it is, and to nobody else."""
+    options: dict[str, Any] = {"tls": certificates.server, "extensions": ALL}
+    with smtpx.ServerThread(Judge, port=0, **options) as server:
+        submission = f"submission://localhost:{server.port}"
+        with colour.client(submission, ca_file=certificates.ca_file) as client:
+            client.send(BODY, sender=FROM, recipients=[TO], require_tls=True)
+            client.send(BODY, sender=FROM, recipients=[TO])
+        for url in (f"smtp+plain://localhost:{server.port}", f"smtp://localhost:{server.port}"):
+            with colour.client(url) as client, pytest.raises(UnsupportedError, match="verified"):
+                client.send(BODY, sender=FROM, recipients=[TO], require_tls=True)
+    assert [("REQUIRETLS" in params.split()) for _, _, _, params in SERVED] == [True, False]

@@ -27,11 +27,6 @@ def test_the_readme_sends_to_what_the_readme_receives_with(capsys: pytest.Captur
     assert out == ["from me@example.org to you@example.org", "26 octets, thank you", "nobody@example.net 550 False"]
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
-def test_links_lead_somewhere(link: str) -> None:
-    assert (ROOT / link).exists()
-
-
 def test_every_command_is_there() -> None:
     for script in re.findall(r"^(scripts/\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE):
         assert (ROOT / script).stat().st_mode & 0o111, script

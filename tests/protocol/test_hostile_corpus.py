@@ -950,6 +950,11 @@ def test_h077_junk_flood(line: str) -> None:
     assert len(outcome.pauses) == 9
 
 
+def test_h077_lhlo_is_junk_too() -> None:
+    outcome = ends("LHLO x\r\n" * 1000, settings=LMTP_SETTINGS, cuts=(None, 17))
+    assert outcome.codes == ["250"] * 119 + ["421 4.7.0"]
+
+
 def test_h077_a_message_accepted_resets_the_counter() -> None:
     message = (ENVELOPE + "DATA\r\n", "x\r\n.\r\n")
     outcome = survives(EHLO, *((NOOP * 90, *message) * 3))
@@ -1201,3 +1206,42 @@ def test_rule_3_nothing_is_echoed_raw(word: str) -> None:
             assert all(0x20 <= octet <= 0x7E for octet in octets.replace(b"\r\n", b""))
             assert max(map(len, octets.splitlines(keepends=True))) <= 512
             assert b"x" * 65 not in octets
+
+
+CATALOGUE = {
+    "unknown verb": (EHLO, "XYZZY\r\n", "500 5.5.2", False),
+    "empty line": (EHLO, "\r\n", "500 5.5.2", False),
+    "long line": (EHLO, "NOOP " + "x" * 60_000 + "\r\n", "500 5.5.2", False),
+    "endless line": (EHLO, "x" * 65_536, "500 5.5.2", True),
+    "bare LF": (EHLO, "NOOP\n", "500 5.5.2", True),
+    "control character": (EHLO, "NOOP \x07\r\n", "500 5.5.2", False),
+    "other protocol": (EHLO, "GET / HTTP/1.1\r\n", "500 5.5.2", True),
+    "argument of DATA": (EHLO + ENVELOPE, "DATA x\r\n", "501 5.5.4", False),
+    "bad reverse-path": (EHLO, "MAIL FROM:<a@>\r\n", "501 5.1.7", False),
+    "bad forward-path": (EHLO + MAIL, "RCPT TO:<a@>\r\n", "501 5.1.3", False),
+    "not available": (EHLO, "EXPN x\r\n", "502 5.5.1", False),
+    "out of sequence": (EHLO, "DATA\r\n", "503 5.5.1", False),
+    "unknown mechanism": (EHLO, "AUTH X\r\n", "504 5.5.4", False),
+    "wrong credentials": (EHLO, BAD_AUTH, "535 5.7.8", False),
+    "cancelled": (EHLO + "AUTH PLAIN\r\n", "*\r\n", "501 5.0.0", False),
+    "not base64": (EHLO + "AUTH PLAIN\r\n", "!\r\n", "501 5.5.2", False),
+    "long answer": (EHLO + "AUTH PLAIN\r\n", "A" * 12_289 + "\r\n", "500 5.5.6", False),
+    "too many recipients": (EHLO + MAIL + RCPT * 3, RCPT, "452 4.5.3", False),
+    "declared too large": (EHLO, "MAIL FROM:<a@b.example> SIZE=2001\r\n", "552 5.3.4", False),
+    "too large": (EHLO + ENVELOPE, "BDAT 2001 LAST\r\n" + "x" * 2001, "552 5.3.4", False),
+    "bare LF in content": (EHLO + ENVELOPE, "BDAT 1 LAST\r\n\n", "550 5.5.2", False),
+    "NUL in content": (EHLO + ENVELOPE, "BDAT 1 LAST\r\n\0", "550 5.6.0", False),
+    "unknown parameter": (EHLO, "MAIL FROM:<a@b.example> X=1\r\n", "555 5.5.4", False),
+    "not ASCII": (EHLO, "MAIL FROM:<\u00fc@b.example>\r\n", "553 5.6.7", False),
+    "mail loop": (EHLO + ENVELOPE, "BDAT 1315 LAST\r\n" + "Received: x\r\n" * 101 + "\r\n", "554 5.4.6", False),
+    "deadline": (EHLO, EXPIRE, "421 4.4.2", True),
+}
+
+
+@pytest.mark.parametrize(("before", "send", "code", "closes"), CATALOGUE.values(), ids=list(CATALOGUE))
+def test_the_catalogue_of_replies(before: str, send: str | Turn, code: str, closes: bool) -> None:
+    """Section 0.3, where each is one line of a table: what is said, and whether the connection goes on."""
+    limits = {"max_recipients": 3, "max_message_bytes": 2000}
+    listener = make_settings(mechanisms=MECHANISMS, allow_insecure_auth=True, nul="reject", limits=limits)
+    outcome = (ends if closes else survives)(before, send, settings=listener)
+    assert outcome.codes[-1] == code

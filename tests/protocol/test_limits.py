@@ -1,10 +1,12 @@
 """The numbers of `ServerLimits` and `ClientLimits`, where a standard says how small they may be."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from smtpx.errors import ConfigurationError
 from smtpx.protocol.events import LimitHit
 from smtpx.protocol.limits import ClientLimits, DefaultCap, ServerLimits
 from tests.protocol.server_peer import (
@@ -58,6 +60,42 @@ def test_limits_are_values(limits: ServerLimits | ClientLimits) -> None:
     name = dataclasses.fields(limits)[0].name
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(limits, name, 1)
+
+
+UNLIMITED = {
+    "max_message_bytes",
+    "max_text_line_bytes",
+    "max_null_sender_recipients",
+    "max_messages_per_connection",
+    "max_unauthenticated_commands",
+    "auth_failures_per_user",
+    "max_connections_per_ip",
+    "connection_rate_per_ip",
+    "max_session_seconds",
+}
+
+
+@pytest.mark.parametrize("kind", [ServerLimits, ClientLimits])
+def test_rule_4_none_is_unlimited_only_where_it_is_allowed(kind: Callable[..., Any]) -> None:
+    """Anywhere else it would be an exception for every connection, and that is too late to hear of it."""
+    for name in (each.name for each in dataclasses.fields(kind())):
+        if name in UNLIMITED:
+            assert getattr(kind(**{name: None}), name) is None
+            continue
+        with pytest.raises(ConfigurationError, match=f"{name} can't be unlimited"):
+            kind(**{name: None})
+
+
+@pytest.mark.parametrize("value", [-1, -0.5, float("nan")])
+def test_no_limit_is_less_than_nothing(value: float) -> None:
+    kinds: list[tuple[Callable[..., Any], str]] = [
+        (ServerLimits, "max_recipients"),
+        (ServerLimits, "max_session_seconds"),
+        (ClientLimits, "chunk_bytes"),
+    ]
+    for kind, name in kinds:
+        with pytest.raises(ConfigurationError, match=f"{name} is {value}, and must be 0 or more"):
+            kind(**{name: value})
 
 
 # Under pressure ------------------------------------------------------------------------------------------------------

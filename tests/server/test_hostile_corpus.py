@@ -634,6 +634,24 @@ async def test_h082_a_client_that_sends_octet_by_octet(opening: str, count: int,
     assert made[0].calls[-1] == "close"
 
 
+async def test_h082_a_proxy_header_octet_by_octet() -> None:
+    """No reply: nobody is known yet to whom it would go."""
+    kind, made = recorders()
+    async with (
+        running(kind, proxy_protocol=True, deadlines=Deadlines(proxy_header=0.3)) as server,
+        await RawClient.open(server, greeting=False) as client,
+    ):
+        began = asyncio.get_running_loop().time()
+        for octet in b"PROXY TCP4 192":
+            await client.send_raw(bytes([octet]))
+            await asyncio.sleep(0.01)
+        await client.closed()
+        assert 0.25 < asyncio.get_running_loop().time() - began < 1.5
+        assert client.received == b""
+        await eventually(lambda: server.connections == 0)
+    assert made == []
+
+
 async def test_h082_an_auth_exchange_as_a_whole() -> None:
     deadlines = Deadlines(auth_step=0.25, auth_exchange=0.4)
     async with (

@@ -217,14 +217,21 @@ async def test_h085_who_says_nothing_is_mentioned_at_debug_only(
     assert [record.getMessage() for record in quiet] == []
 
 
-async def test_who_says_something_is_mentioned(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "smtpx.server")
+@pytest.mark.parametrize("vanish", [RawClient.finish, RawClient.reset])
+@pytest.mark.parametrize(("said", "count", "level"), [("EHL", 0, logging.DEBUG), (OPEN, 4, logging.INFO)])
+async def test_r171_who_leaves_in_a_message_is_mentioned(
+    said: str, count: int, level: int, vanish: Callable[[RawClient], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever just goes away is not, however it goes."""
+    caplog.set_level(logging.DEBUG, "smtpx.server")
     async with running(Session) as server, await RawClient.open(server) as client:
-        await client.send("EHL")
+        await client.send(said)
+        await client.codes(count)
         await asyncio.sleep(0.02)
-        client.reset()
+        vanish(client)
         await eventually(lambda: server.connections == 0)
-    assert [line for line in caplog.messages if "closing: connection lost" in line]
+    lost = [record for record in caplog.records if "closing: connection lost" in record.getMessage()]
+    assert [record.levelno for record in lost] == [level]
 
 
 # Time ----------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 from smtpx.client.observer import ClientObserver
 from smtpx.errors import ConfigurationError
 from smtpx.extensions import ALL
-from smtpx.flows.session import Authentication, Security
+from smtpx.flows.session import Authentication, Security, check_hello_name
 from smtpx.flows.steps import Timeouts
 from smtpx.net.proxies import Proxy
 from smtpx.net.targets import Target
@@ -114,6 +114,8 @@ class ClientSettings:
     def __post_init__(self) -> None:
         if self.hello_name == "":
             raise ConfigurationError("hello_name is empty; None is for the host's own name")
+        if self.hello_name is not None:
+            check_hello_name(self.hello_name)
         if self.timeout is not None and not self.timeout > 0:
             raise ConfigurationError("timeout must be more than 0 seconds; None is for no limit")
         if self.ssl_context is not None and self.ca_file is not None:

@@ -82,7 +82,7 @@ class Failures:
     def late(self, under_way: Iterable[Place], not_begun: Sequence[Place], timeout_seconds: float) -> None:
         """The time is over."""
         for place in under_way:
-            self.add(place, f"no answer in {timeout_seconds:g} s")
+            self.add(place, f"no answer in {timeout_seconds:.3g} s")
         for place in not_begun:
             self.add(place, "no time was left to try it")
 

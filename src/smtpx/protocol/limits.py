@@ -1,7 +1,9 @@
 """Every limit of a server and of a client, with the reason for its number. None means unlimited where it is allowed."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
+
+from smtpx.errors import ConfigurationError
 
 __all__ = ["ClientLimits", "DefaultCap", "ServerLimits"]
 
@@ -68,6 +70,9 @@ class ServerLimits:
     max_unsent_bytes: int = 64 * KIB  # replies the peer does not read; then reading pauses
     body_ahead_bytes: int = 64 * KIB  # body collected before `data` starts, and kept while it is busy
 
+    def __post_init__(self) -> None:
+        _check(self)
+
     def under_pressure(self) -> "ServerLimits":
         """These, where they are higher than what a server can afford that is nearly full. No limit stays no limit."""
         return replace(self, **{name: _lower(getattr(self, name), value) for name, value in _UNDER_PRESSURE.items()})
@@ -106,3 +111,16 @@ class ClientLimits:
     max_bodies_in_flight_bytes: int = 256 * KIB  # of all messages of a connection that wait for their verdicts
     chunk_bytes: int = 256 * KIB  # of one BDAT that does not go with its envelope, and of one write of a body
     lenient_replies: bool = False  # take replies whose lines end in LF alone
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+def _check(limits: "ServerLimits | ClientLimits") -> None:
+    """Say what is wrong where it was written: None in the wrong place would be an error for each connection."""
+    for each in fields(limits):
+        value = getattr(limits, each.name)
+        if value is None and "None" not in str(each.type):
+            raise ConfigurationError(f"{each.name} can't be unlimited: give a number")
+        if value is not None and not value >= 0:
+            raise ConfigurationError(f"{each.name} is {value!r}, and must be 0 or more")

@@ -231,13 +231,15 @@ class ServerProtocol:
         """A deadline has passed."""
         self.close(replies.DEADLINE_PASSED, "deadline passed in phase " + self.phase.value, AbortCause.DEADLINE)
 
-    def close(self, reply: Reply | None, reason: str, cause: AbortCause = AbortCause.CLOSED) -> None:
+    def close(
+        self, reply: Reply | None, reason: str, cause: AbortCause = AbortCause.CLOSED, *, expected: bool = False
+    ) -> None:
         """Answer with `reply`, if any, and end the connection; a peer that waits for a handshake is told nothing."""
         if self.phase is Phase.CLOSED:
             return
         if reply is not None and self.phase is not Phase.TLS:
             self.say(reply)
-        self._end(reason, cause, expected=False)
+        self._end(reason, cause, expected=expected)
 
     # What verb handlers call, and what reads -------------------------------------------------------------------------
 

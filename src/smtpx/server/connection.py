@@ -284,7 +284,8 @@ class Connection(Wire):
         if core.is_closed:
             return False
         if self._lost:
-            core.close(None, f"connection lost in phase {core.phase.value}", AbortCause.LOST)
+            reason = f"connection lost in phase {core.phase.value}"
+            core.close(None, reason, AbortCause.LOST, expected=not core.in_message)
         elif self._ended:
             core.receive_eof()
         elif self._is_drained():
