@@ -113,6 +113,12 @@ def test_a_unix_path_is_removed(tmp_path: Path) -> None:
     assert not os.path.exists(path)
 
 
+def test_a_unix_path_as_an_object(tmp_path: Path) -> None:
+    listening = listen(unix=tmp_path / "sock")
+    assert listening[0].unix == str(tmp_path / "sock")
+    close_all(listening)
+
+
 def test_a_unix_path_left_behind_is_taken_over(tmp_path: Path) -> None:
     path = str(tmp_path / "sock")
     with socket.socket(socket.AF_UNIX) as dead:

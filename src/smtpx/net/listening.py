@@ -41,7 +41,11 @@ class Listening:
 
 
 def listen(
-    *, host: str | None = None, port: int = 0, unix: str | None = None, sock: socket.socket | None = None
+    *,
+    host: str | None = None,
+    port: int = 0,
+    unix: str | os.PathLike[str] | None = None,
+    sock: socket.socket | None = None,
 ) -> list[Listening]:
     """Listen on all addresses of a host, all with one port (0: any free one), or on a unix path, or on a socket.
 
@@ -56,7 +60,7 @@ def listen(
         sock.listen(_BACKLOG)
         return [Listening(sock)]
     if unix is not None:
-        return [_listen_unix(unix)]
+        return [_listen_unix(os.fspath(unix))]
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:

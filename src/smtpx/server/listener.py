@@ -6,6 +6,7 @@ async with Server(MySession, port=2525) as server:
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Sequence
@@ -89,7 +90,7 @@ class Server:
         profile: ProfileName | Profile = "dev",
         host: str | None = "127.0.0.1",
         port: int = 2525,
-        unix: str | None = None,
+        unix: str | os.PathLike[str] | None = None,
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
         proxy_protocol: bool = False,

@@ -1,5 +1,6 @@
 """One place to listen: where it is, who can reach it, and how it is called."""
 
+import os
 import socket
 import ssl
 from collections.abc import Iterable
@@ -25,7 +26,7 @@ class Listener:
 
     host: str | None = "127.0.0.1"
     port: int = 2525
-    unix: str | None = None
+    unix: str | os.PathLike[str] | None = None
     sock: socket.socket | None = None
     tls: ssl.SSLContext | None = None
     implicit_tls: bool = False
