@@ -8,6 +8,7 @@ import signal
 import smtplib
 import socket
 import ssl
+import stat
 import subprocess
 import sys
 import time
@@ -132,6 +133,25 @@ def test_unix_sockets(tmp_path: Path, dialect: str) -> None:
             assert client.say("Subject: t\r\n\r\nx\r\n.").startswith("250")
         assert server.stop().status == 0
     assert not path.exists()
+
+
+def test_rights_of_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with serving(tmp_path, "--unix", path, "--discard", port=False):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    rights = ("--unix-mode", "0660", "--unix-group", str(os.getegid()))
+    with serving(tmp_path, "--unix", path, "--discard", *rights, port=False):
+        assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_gid) == (0o660, os.getegid())
+
+
+def test_a_unix_socket_of_a_server_that_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with serving(tmp_path, "--unix", path, "--discard", port=False) as server:
+        server.process.kill()
+        server.process.wait()
+        assert path.is_socket()
+        with serving(tmp_path, "--unix", path, "--discard", port=False), Client(str(path)) as client:
+            assert client.say("NOOP").startswith("250")
 
 
 def test_several_addresses_are_several_lines(tmp_path: Path) -> None:
@@ -338,6 +358,16 @@ def test_the_maildir_can_not_be_written_to(tmp_path: Path, capfd: pytest.Capture
         (("--auth-user", "me:"), "Invalid value for '--auth-user': give USER:PASSWORD"),
         (("--unix", "/nonexistent", "--host", "127.0.0.1"), "--unix and --host exclude each other"),
         (("--unix", "/nonexistent", "--port", "2525"), "--unix and --port exclude each other"),
+        (("--unix-mode", "660"), "--unix-mode needs --unix"),
+        (("--unix-group", "0"), "--unix-group needs --unix"),
+        (("--unix", "/nonexistent/x", "--unix-group", "no-such-group"), "there is no group 'no-such-group'"),
+        *(
+            (
+                ("--unix", "/nonexistent/x", "--unix-mode", mode),
+                f"Invalid value for '--unix-mode': {mode!r} is no mode in octal digits, as 660 is",
+            )
+            for mode in ("888", "4660", "66", "rw", "-1", "0o660", "")
+        ),
         (("--timeout", "nan"), "Invalid value for '--timeout': nan is not a number of seconds"),
         (("--timeout", "inf"), "Invalid value for '--timeout': inf is not a number of seconds"),
         (("--hostname", "a b"), "Invalid value for '--hostname': not a host name: 'a b'"),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from smtpx.errors import ConfigurationError
 from smtpx.extensions import STANDARD
 from smtpx.extensions.trusted_peers import TrustedPeers
-from smtpx.net.listening import Listening, descriptor_limit, listen
+from smtpx.net.listening import UNIX_MODE, Listening, descriptor_limit
 from smtpx.net.tls import without_tickets
 from smtpx.protocol.dialect import SMTP, Dialect
 from smtpx.protocol.extension import Extension, ExtensionSet
@@ -58,7 +58,8 @@ class Server:
         session: makes a `Session` for each connection: the class, or any callable.
         profile: what the server is for: "dev", "submission" (users log in, under TLS), "mx" (anybody delivers). It sets
             what the keywords below leave open; `limits` and `deadlines` replace those of the profile as a whole.
-        host, port, unix, tls, implicit_tls, proxy_protocol: the one listener; or give `listeners`.
+        host, port, unix, unix_mode, unix_group, tls, implicit_tls, proxy_protocol: the one `Listener`; or give
+            `listeners`.
         proxy_trusted: networks whose PROXY headers are believed; unix sockets always are.
         trusted_networks: peers that are spared default numbers per address (`DefaultCap`) and the greeting's delay, as
             loopback and unix sockets are spared those numbers.
@@ -91,6 +92,8 @@ class Server:
         host: str | None = "127.0.0.1",
         port: int = 2525,
         unix: str | os.PathLike[str] | None = None,
+        unix_mode: int = UNIX_MODE,
+        unix_group: str | int | None = None,
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
         proxy_protocol: bool = False,
@@ -121,7 +124,14 @@ class Server:
         tls_watch_seconds: float | None = 60.0,
     ) -> None:
         default = Listener(
-            host=host, port=port, unix=unix, tls=tls, implicit_tls=implicit_tls, proxy_protocol=proxy_protocol
+            host=host,
+            port=port,
+            unix=unix,
+            unix_mode=unix_mode,
+            unix_group=unix_group,
+            tls=tls,
+            implicit_tls=implicit_tls,
+            proxy_protocol=proxy_protocol,
         )
         self._places = tuple(listeners) if listeners is not None else (default,)
         chosen = profile_of(profile)
@@ -214,8 +224,7 @@ class Server:
         self._house.first_reserved = descriptor_limit() - self._shell.protocol.limits.descriptor_reserve
         try:
             for place in self._places:
-                opened = listen(host=place.host, port=place.port, unix=place.unix, sock=place.sock)
-                self._listening += [(place, each) for each in opened]
+                self._listening += [(place, each) for each in place.listen()]
         except BaseException:
             self._close_sockets()
             raise
