@@ -197,6 +197,46 @@ def test_profile_mx(tmp_path: Path, options: tuple[str, ...], most: int) -> None
         assert client.say(ENVELOPE[1]).startswith("452 4.5.3")
 
 
+def greetings(server: Served, address: str, times: int) -> list[bytes]:
+    """What a client behind a balancer is told that opens so many connections."""
+    socks = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(times)]
+    try:
+        for sock in socks:
+            sock.sendall(f"PROXY TCP4 {address} 192.0.2.2 1234 25\r\n".encode())
+        return sorted(sock.recv(4096)[:3] for sock in socks)
+    finally:
+        for sock in socks:
+            sock.close()
+
+
+def test_trusted_networks_are_spared_defaults(tmp_path: Path) -> None:
+    options = ("--discard", "--proxy-protocol", "--profile", "mx", "--trusted-network", "198.51.100.0/24")
+    with serving(tmp_path, *options, "--trusted-network", "2001:db8::/32") as server:
+        assert greetings(server, "192.0.2.7", 22) == [b"220"] * 20 + [b"421"] * 2
+        assert greetings(server, "198.51.100.7", 22) == [b"220"] * 22
+    with serving(tmp_path, *options, "--max-connections-per-ip", "20") as server:  # who asks for a number gets it
+        assert greetings(server, "198.51.100.7", 22) == [b"220"] * 20 + [b"421"] * 2
+
+
+@pytest.mark.parametrize(("options", "answer"), [((), "554 "), (("--trusted-network", "127.0.0.0/8"), "220 ")])
+def test_trusted_networks_need_not_wait_for_the_greeting(tmp_path: Path, options: tuple[str, ...], answer: str) -> None:
+    with (
+        serving(tmp_path, "--discard", "--profile", "mx", *options) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock,
+    ):
+        sock.sendall(b"NOOP\r\n")
+        assert sock.recv(4096).decode().startswith(answer)
+
+
+def test_trusted_networks_may_not_relay_for_that(tmp_path: Path) -> None:
+    options = ("--discard", "--local-domain", "example.org", "--trusted-network", "127.0.0.0/8")
+    with serving(tmp_path, *options) as server, Client(server.port) as client:
+        for line in ("EHLO x", ENVELOPE[0]):
+            client.say(line)
+        assert client.say("RCPT TO:<b@example.net>").startswith("550 5.7.1")
+        assert client.say("RCPT TO:<b@example.org>").startswith("250")
+
+
 def test_timeout(tmp_path: Path) -> None:
     with serving(tmp_path, "--timeout", "0.2", "--discard") as server, Client(server.port) as client:
         assert client.reply().startswith("421 4.4.2")
@@ -368,6 +408,11 @@ def test_the_maildir_can_not_be_written_to(tmp_path: Path, capfd: pytest.Capture
             )
             for mode in ("888", "4660", "66", "rw", "-1", "0o660", "")
         ),
+        (
+            ("--trusted-network", "192.0.2.1/24"),
+            "not a network of trusted peers: 192.0.2.1/24 has host bits set",
+        ),
+        (("--trusted-network", "0.0.0.0/0"), "0.0.0.0/0 would trust everybody"),
         (("--timeout", "nan"), "Invalid value for '--timeout': nan is not a number of seconds"),
         (("--timeout", "inf"), "Invalid value for '--timeout': inf is not a number of seconds"),
         (("--hostname", "a b"), "Invalid value for '--hostname': not a host name: 'a b'"),

@@ -161,6 +161,12 @@ _where, _mail, _tls_option, _login, _limit, _output = map(
     metavar="N",
     help="From one address.  [default: 50, mx 20, loopback free]",
 )
+@_limit(
+    *("--trusted-network", "trusted_networks"),
+    multiple=True,
+    metavar="NETWORK",
+    help="Spared defaults per address and mx's delay.",
+)
 @_limit("--timeout", type=_seconds, default=300, metavar="SECONDS", help="Longest wait for a command.")
 @_output("--log-format", type=click.Choice(["text", "json"]), default="text", help="Of the log on standard error.")
 @_output("--verbose", is_flag=True, help="Log connections too.")
@@ -174,8 +180,8 @@ def serve(**options: Any) -> None:  # noqa: ANN401 - what click read; each optio
 
     Profiles: submission wants TLS and a login, mx takes mail from everybody and keeps strangers short, dev is for
     programs under development. With --local-domain, mail for other domains is 550 5.7.1 but from users who are logged
-    in, and from --relay-for. With --client-ca, clients that show a certificate of that authority may log in by
-    EXTERNAL, as its e-mail address, else its common name.
+    in, and from --relay-for; --trusted-network is about limits only. With --client-ca, clients that show a certificate
+    of that authority may log in by EXTERNAL, as its e-mail address, else its common name.
 
     \b
     Examples:
@@ -256,6 +262,7 @@ def _server(options: dict[str, Any], accounts: Accounts | None) -> Server:
             profile=options["profile"],
             limits=_limits(options),
             timeout=options["timeout"],
+            trusted_networks=options["trusted_networks"],
             require_tls=options["require_tls"] or None,
             require_auth=options["require_auth"] or None,
             allow_insecure_auth=options["allow_insecure_auth"],
