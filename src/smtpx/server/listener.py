@@ -123,7 +123,7 @@ class Server:
         trace: Trace | None = None,
         tls_watch_seconds: float | None = 60.0,
     ) -> None:
-        default = Listener(
+        one = Listener(
             host=host,
             port=port,
             unix=unix,
@@ -133,43 +133,37 @@ class Server:
             implicit_tls=implicit_tls,
             proxy_protocol=proxy_protocol,
         )
-        self._places = tuple(listeners) if listeners is not None else (default,)
         chosen = profile_of(profile)
         deadlines = deadlines or chosen.deadlines
+        rules = ServerSettings(
+            hostname=hostname or host_name(),
+            dialect=dialect,
+            limits=limits or chosen.limits,
+            extensions=ExtensionSet(extensions),
+            mechanisms=served_by(session, given(mechanisms, MECHANISMS if chosen.offers_auth else ())),
+            require_tls=given(require_tls, chosen.require_tls),
+            require_auth=given(require_auth, chosen.require_auth),
+            allow_insecure_auth=allow_insecure_auth,
+            bare_newline=bare_newline,
+            nul=nul,
+            sync_check=given(sync_check, chosen.sync_check),
+            syntax=syntax,
+            source_routes=source_routes,
+            banner=banner,
+        )
         self._shell = ShellSettings(
-            protocol=ServerSettings(
-                hostname=hostname or host_name(),
-                dialect=dialect,
-                limits=limits or chosen.limits,
-                extensions=ExtensionSet(extensions),
-                mechanisms=served_by(session, given(mechanisms, MECHANISMS if chosen.offers_auth else ())),
-                require_tls=given(require_tls, chosen.require_tls),
-                require_auth=given(require_auth, chosen.require_auth),
-                allow_insecure_auth=allow_insecure_auth,
-                bare_newline=bare_newline,
-                nul=nul,
-                sync_check=given(sync_check, chosen.sync_check),
-                syntax=syntax,
-                source_routes=source_routes,
-                banner=banner,
-            ),
+            protocol=rules,
             deadlines=deadlines if timeout is None else deadlines.capped(timeout),
             greeting_delay_seconds=given(greeting_delay, chosen.greeting_delay),
             observer=shielded(observer),
             trace=trace,
             alpn=_MAIL_PROTOCOLS if alpn == "require" else None,
         )
-        check_places(self._places, self._shell.protocol)
-        maker: object = session
-        if isinstance(maker, ChecksExposure):
-            maker.check_exposure(self.exposures)
-        if not given(session_tickets, chosen.session_tickets):
-            for place in self._places:
-                without_tickets(place.tls)
-        contexts = (place.tls for place in self._places if place.tls is not None)
-        self.certificates = Certificates(contexts, self._shell.observer)
+        self._places = tuple(listeners) if listeners is not None else (one,)
+        self._check(session)
         self._tls_watch_seconds = tls_watch_seconds
-        self._guard = Guard(self._shell.protocol.limits, refuse_guessers=chosen.refuse_guessers)
+        self.certificates = self._certificates(tickets=given(session_tickets, chosen.session_tickets))
+        self._guard = Guard(rules.limits, refuse_guessers=chosen.refuse_guessers)
         self._guard.load.on_change = self._feel_pressure
         self._house = House(
             session=session,
@@ -183,6 +177,20 @@ class Server:
         self._running: list[asyncio.Task[None]] = []
         self._stopped = asyncio.Event()
         self._failure: Exception | None = None
+
+    def _check(self, session: Callable[[], Session]) -> None:
+        """See that the settings fit together, and let whoever makes sessions see who can reach them."""
+        check_places(self._places, self._shell.protocol)
+        maker: object = session
+        if isinstance(maker, ChecksExposure):
+            maker.check_exposure(self.exposures)
+
+    def _certificates(self, *, tickets: bool) -> Certificates:
+        contexts = [place.tls for place in self._places if place.tls is not None]
+        if not tickets:
+            for context in contexts:
+                without_tickets(context)
+        return Certificates(contexts, self._shell.observer)
 
     @property
     def exposures(self) -> list[Exposure]:
