@@ -47,6 +47,7 @@ __all__ = ["Exchange", "Shell"]
 _log = logging.getLogger("smtpx.server")
 _MAX_LOGGED_REFUSALS = 20  # of recipients, in one transaction: whoever guesses names must not fill the disk
 _MAX_LOGGED_ADDRESS = 320
+_NO_VERDICTS = Verdicts((), lambda: None)  # before the first message
 
 
 class Shell(Protocol):
@@ -102,6 +103,25 @@ class Exchange:
         logins: what is about AUTH.
     """
 
+    __slots__ = (
+        "_content_command",
+        "_core",
+        "_delivery",
+        "_guard",
+        "_hooks",
+        "_loop",
+        "_own",
+        "_pause",
+        "_refused",
+        "_shell",
+        "_then",
+        "_transactions",
+        "_verdicts",
+        "_watch",
+        "is_waiting",
+        "logins",
+    )
+
     def __init__(
         self, core: ServerProtocol, hooks: Hooks, guard: Guard, shell: Shell, watch: Watch | None = None
     ) -> None:
@@ -113,7 +133,7 @@ class Exchange:
         self._watch = watch
         self._loop = asyncio.get_running_loop()
         self._delivery: Delivery | None = None
-        self._verdicts = Verdicts((), self._verdict_given)
+        self._verdicts = _NO_VERDICTS
         self._content_command = ""  # DATA or BDAT
         self._then: Callable[[], None] | None = None  # what the delivery is waited for to do
         self._pause: asyncio.TimerHandle | None = None

@@ -24,6 +24,8 @@ __all__ = ["Logins"]
 class Logins:
     """Asks the session about one login after another, on behalf of its exchange."""
 
+    __slots__ = ("_core", "_exchange", "_guard", "_hooks", "_shell", "_turn")
+
     def __init__(self, exchange: "Exchange", core: ServerProtocol, hooks: Hooks, guard: Guard, shell: "Shell") -> None:
         self._exchange = exchange
         self._core = core
