@@ -122,11 +122,19 @@ async def test_pauses() -> None:
     assert rig.done == ["flush", "await handler", "advance"]
     assert rig.answers == [None]
     rig = Rig()
-    rig.exchange.end_pause()
     rig.exchange.handle(PauseAsked(10))
     assert rig.exchange.is_waiting
     rig.exchange.end_pause()
     assert not rig.exchange.is_waiting
+    assert rig.answers == [None]
+
+
+async def test_nobody_waits_for_a_peer_that_is_gone() -> None:
+    rig = Rig()
+    rig.exchange.end_pause()
+    rig.exchange.handle(PauseAsked(10))
+    assert not rig.exchange.is_waiting
+    assert rig.done == ["flush"]
     assert rig.answers == [None]
 
 

@@ -109,6 +109,7 @@ class Exchange:
         "_delivery",
         "_guard",
         "_hooks",
+        "_is_hurried",
         "_loop",
         "_own",
         "_pause",
@@ -137,6 +138,7 @@ class Exchange:
         self._content_command = ""  # DATA or BDAT
         self._then: Callable[[], None] | None = None  # what the delivery is waited for to do
         self._pause: asyncio.TimerHandle | None = None
+        self._is_hurried = False  # no pauses any more
         self._refused = 0
         self._transactions = 0
         self.is_waiting = False
@@ -260,7 +262,10 @@ class Exchange:
     # Pauses ----------------------------------------------------------------------------------------------------------
 
     def pause(self, seconds: float, then: Callable[[], None]) -> None:
-        """Do nothing for a while, then `then`."""
+        """Do nothing for a while, then `then`; at once when there is nobody any more whom it could teach."""
+        if self._is_hurried:
+            then()
+            return
 
         def over() -> None:
             self._pause, self.is_waiting = None, False
@@ -272,6 +277,7 @@ class Exchange:
 
     def end_pause(self) -> None:
         """There is nobody any more whom a pause could teach, or whose login could be checked."""
+        self._is_hurried = True
         self.logins.give_up()
         if self._pause is not None:
             self._pause.cancel()
@@ -280,7 +286,8 @@ class Exchange:
 
     def _on_pause(self, event: PauseAsked) -> None:
         self._shell.flush()
-        self._shell.patience.await_handler(delay=event.seconds)
+        if not self._is_hurried:
+            self._shell.patience.await_handler(delay=event.seconds)
         self.pause(event.seconds, self.answer)
 
     # Messages --------------------------------------------------------------------------------------------------------
