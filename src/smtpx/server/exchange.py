@@ -28,6 +28,7 @@ from smtpx.protocol.events import (
     VerbAsked,
 )
 from smtpx.protocol.server import ServerProtocol
+from smtpx.sasl import ScramRecord, Secret
 from smtpx.server.body import Body, TransferAborted
 from smtpx.server.delivery import Delivery
 from smtpx.server.guard import Guard
@@ -148,7 +149,26 @@ class Exchange:
         """Deal with an event of the protocol."""
         if self._watch is not None:
             self._watch.saw(event, self._loop.time())
-        self._HANDLERS[type(event)](self, event)
+        try:
+            self._HANDLERS[type(event)](self, event)
+        except Exception as error:
+            self._break_off(error)
+
+    def next_event(self) -> Event | None:
+        """The protocol's next event."""
+        try:
+            return self._core.next_event()
+        except Exception as error:
+            self._break_off(error)
+            return self._core.next_event()
+
+    def _break_off(self, error: Exception) -> None:
+        """What sessions raise is dealt with elsewhere: this is an extension or mechanism of somebody's, or our mistake.
+
+        Nobody knows in which state it has left the conversation, so that ends with 421 4.3.0, and in good order.
+        """
+        self._shell.log(logging.ERROR, "an extension raised, or we made a mistake", error=error)
+        self._core.close(replies.BROKEN, "internal error")
 
     # Hooks -----------------------------------------------------------------------------------------------------------
 
@@ -174,7 +194,18 @@ class Exchange:
     def answer(self, *answers: Reply | None) -> None:
         """Answer the protocol, if it still asks."""
         if self._core.is_asking:  # else the connection was closed in the meantime
-            self._core.answer(*answers)
+            try:
+                self._core.answer(*answers)
+            except Exception as error:
+                self._break_off(error)
+
+    def answer_lookup(self, record: ScramRecord | Secret | None) -> None:
+        """Answer a `LookupAsked`, if the protocol still asks."""
+        if self._core.is_asking:
+            try:
+                self._core.answer_lookup(record)
+            except Exception as error:
+                self._break_off(error)
 
     def _on_connect(self, event: ConnectAsked) -> None:
         self._shell.log(logging.INFO, "speaks for %s", self._shell.peer.address)

@@ -122,8 +122,7 @@ class Logins:
         self.end()
         record = outcome.value
         if outcome.error is None and (record is None or isinstance(record, ScramRecord | Secret)):
-            if self._core.is_asking:
-                self._core.answer_lookup(record)
+            self._exchange.answer_lookup(record)
             return
         wrong = TypeError(f"lookup returned {type(record).__name__}, not a record or None")
         refusal = self._hooks.reply_to("lookup", Outcome(None, outcome.error or wrong))
