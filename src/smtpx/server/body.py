@@ -2,12 +2,22 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 
 from smtpx.errors import SMTPXError
 from smtpx.protocol.events import AbortCause
 
-__all__ = ["Body", "TransferAborted"]
+__all__ = ["Body", "TransferAborted", "add_piece"]
+
+_SMALL_BYTES = 4096  # an object for each octet of a client that sends one at a time would take fifty times the memory
+
+
+def add_piece(pieces: MutableSequence[bytes], piece: bytes) -> None:
+    """Keep one more piece; small ones are put together."""
+    if pieces and len(pieces[-1]) + len(piece) <= _SMALL_BYTES:
+        pieces[-1] += piece
+    else:
+        pieces.append(piece)
 
 
 class TransferAborted(SMTPXError):
@@ -63,7 +73,7 @@ class Body:
             return piece or b""
         pieces: list[bytes] = []
         while (piece := await self._next()) is not None:
-            pieces.append(piece)
+            add_piece(pieces, piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def discard(self) -> int:
@@ -107,7 +117,7 @@ class Body:
 
     def feed(self, piece: bytes) -> None:
         """One more piece."""
-        self._pieces.append(piece)
+        add_piece(self._pieces, piece)
         self._buffered += len(piece)
         self.size += len(piece)
         self._wake()

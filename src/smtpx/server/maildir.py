@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from smtpx.protocol.facts import TLSFacts
 from smtpx.protocol.replies import make
-from smtpx.server.body import Body
+from smtpx.server.body import Body, add_piece
 from smtpx.server.peer import Peer
 from smtpx.server.session import Reject, Session, ok
 from smtpx.wire.address import Mailbox
@@ -337,7 +337,7 @@ class MaildirSession(Session):
         pieces = [self._trace(message.name)]
         try:
             async for piece in body:
-                pieces.append(piece)
+                add_piece(pieces, piece)
                 if not spooled.keep(len(piece)):
                     data, pieces = b"".join(pieces), []
                     await asyncio.to_thread(message.write, data)
