@@ -167,3 +167,38 @@ def test_only_small_pieces_are_put_together(sizes: tuple[int, ...], kept: int) -
         add_piece(pieces, b"x" * size)
     assert len(pieces) == kept
     assert sum(map(len, pieces)) == sum(sizes)
+
+
+async def test_reading_a_little_at_a_time_copies_each_octet_once() -> None:
+    """A rest that was cut off anew with each read made it quadratic."""
+    feed = Feed(bytes(1 << 20), end=True)
+    (whole,) = feed.body._pieces
+    for taken in range(1000, 100_000, 1000):
+        assert len(await feed.body.read(1000)) == 1000
+        assert feed.body._pieces[0] is whole
+        assert feed.body.buffered_bytes == len(whole) - taken
+    assert len(await feed.body.read()) == len(whole) - 99_000
+    assert feed.body.buffered_bytes == 0
+
+
+async def test_pieces_that_come_while_one_is_half_read() -> None:
+    feed = Feed(b"abcdef")
+    assert await feed.body.read(4) == b"abcd"
+    feed.body.feed(b"gh")
+    assert feed.body.buffered_bytes == 4
+    assert await feed.body.read(3) == b"efg"
+    assert await feed.body.read(0) == b""
+    feed.body.feed(b"x" * 5000)
+    feed.body.finish()
+    assert await feed.body.read(9) == b"h"
+    assert await feed.body.read(-1) == b"x" * 5000
+    assert await feed.body.read(9) == b""
+
+
+async def test_a_body_that_is_given_up_while_a_piece_is_half_read() -> None:
+    feed = Feed(b"abcdef")
+    assert await feed.body.read(4) == b"abcd"
+    feed.body.abort(AbortCause.LOST)
+    assert feed.body.buffered_bytes == 0
+    with pytest.raises(TransferAborted):
+        await feed.body.read(1)

@@ -38,10 +38,11 @@ class Body:
         is_complete: whether all of it has been received.
     """
 
-    __slots__ = ("_buffered", "_cause", "_on_taken", "_pieces", "_waiter", "is_complete", "size")
+    __slots__ = ("_buffered", "_cause", "_on_taken", "_pieces", "_start", "_waiter", "is_complete", "size")
 
     def __init__(self, on_taken: Callable[[], None]) -> None:
         self._pieces: deque[bytes] = deque()
+        self._start = 0  # in the first piece: what stands before was taken
         self._buffered = 0
         self._waiter: asyncio.Future[None] | None = None
         self._cause: AbortCause | None = None
@@ -59,18 +60,13 @@ class Body:
         return piece
 
     async def read(self, max_bytes: int | None = None) -> bytes:
-        """All of the rest, or up to `max_bytes` of it; empty at the end.
+        """All of the rest, or up to `max_bytes` of it; empty at the end. As with files, -1 is all.
 
         Raises:
             TransferAborted.
         """
-        if max_bytes is not None:
-            piece = await self._next()
-            if piece is not None and len(piece) > max_bytes:
-                self._pieces.appendleft(piece[max_bytes:])
-                self._buffered += len(piece) - max_bytes
-                piece = piece[:max_bytes]
-            return piece or b""
+        if max_bytes is not None and max_bytes >= 0:
+            return await self._next(max_bytes) or b""
         pieces: list[bytes] = []
         while (piece := await self._next()) is not None:
             add_piece(pieces, piece)
@@ -86,7 +82,7 @@ class Body:
             pass
         return self.size
 
-    async def _next(self) -> bytes | None:
+    async def _next(self, max_bytes: int | None = None) -> bytes | None:
         while not self._pieces:
             if self._cause is not None:
                 raise TransferAborted(self._cause)
@@ -98,10 +94,19 @@ class Body:
                 await self._waiter
             finally:
                 self._waiter = None
-        piece = self._pieces.popleft()
+        piece = self._take(max_bytes)
         self._buffered -= len(piece)
         self._on_taken()
         return piece
+
+    def _take(self, max_bytes: int | None) -> bytes:
+        start, first = self._start, self._pieces[0]
+        if max_bytes is not None and len(first) - start > max_bytes:
+            self._start += max_bytes
+            return first[start : self._start]
+        self._start = 0
+        self._pieces.popleft()
+        return first[start:] if start else first
 
     # For the connection ----------------------------------------------------------------------------------------------
 
@@ -131,13 +136,13 @@ class Body:
         """It will not be complete; what the session has not read is dropped."""
         self._cause = cause
         self._pieces.clear()
-        self._buffered = 0
+        self._start = self._buffered = 0
         self._wake()
 
     def drop(self) -> None:
         """The session is done with it: forget what it did not read, and whoever wanted to know."""
         self._pieces.clear()
-        self._buffered = 0
+        self._start = self._buffered = 0
         self._on_taken = _nobody
 
     def _wake(self) -> None:
