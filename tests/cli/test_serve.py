@@ -8,6 +8,7 @@ import signal
 import smtplib
 import socket
 import ssl
+import stat
 import subprocess
 import sys
 import time
@@ -134,6 +135,25 @@ def test_unix_sockets(tmp_path: Path, dialect: str) -> None:
     assert not path.exists()
 
 
+def test_rights_of_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with serving(tmp_path, "--unix", path, "--discard", port=False):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    rights = ("--unix-mode", "0660", "--unix-group", str(os.getegid()))
+    with serving(tmp_path, "--unix", path, "--discard", *rights, port=False):
+        assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_gid) == (0o660, os.getegid())
+
+
+def test_a_unix_socket_of_a_server_that_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with serving(tmp_path, "--unix", path, "--discard", port=False) as server:
+        server.process.kill()
+        server.process.wait()
+        assert path.is_socket()
+        with serving(tmp_path, "--unix", path, "--discard", port=False), Client(str(path)) as client:
+            assert client.say("NOOP").startswith("250")
+
+
 def test_several_addresses_are_several_lines(tmp_path: Path) -> None:
     with serving(tmp_path, "--host", "localhost", "--discard") as server:
         rest = server.stop().out
@@ -175,6 +195,46 @@ def test_profile_mx(tmp_path: Path, options: tuple[str, ...], most: int) -> None
         assert client.say("MAIL FROM:<>").startswith("250")
         assert client.say(ENVELOPE[1]).startswith("250")
         assert client.say(ENVELOPE[1]).startswith("452 4.5.3")
+
+
+def greetings(server: Served, address: str, times: int) -> list[bytes]:
+    """What a client behind a balancer is told that opens so many connections."""
+    socks = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(times)]
+    try:
+        for sock in socks:
+            sock.sendall(f"PROXY TCP4 {address} 192.0.2.2 1234 25\r\n".encode())
+        return sorted(sock.recv(4096)[:3] for sock in socks)
+    finally:
+        for sock in socks:
+            sock.close()
+
+
+def test_trusted_networks_are_spared_defaults(tmp_path: Path) -> None:
+    options = ("--discard", "--proxy-protocol", "--profile", "mx", "--trusted-network", "198.51.100.0/24")
+    with serving(tmp_path, *options, "--trusted-network", "2001:db8::/32") as server:
+        assert greetings(server, "192.0.2.7", 22) == [b"220"] * 20 + [b"421"] * 2
+        assert greetings(server, "198.51.100.7", 22) == [b"220"] * 22
+    with serving(tmp_path, *options, "--max-connections-per-ip", "20") as server:  # who asks for a number gets it
+        assert greetings(server, "198.51.100.7", 22) == [b"220"] * 20 + [b"421"] * 2
+
+
+@pytest.mark.parametrize(("options", "answer"), [((), "554 "), (("--trusted-network", "127.0.0.0/8"), "220 ")])
+def test_trusted_networks_need_not_wait_for_the_greeting(tmp_path: Path, options: tuple[str, ...], answer: str) -> None:
+    with (
+        serving(tmp_path, "--discard", "--profile", "mx", *options) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock,
+    ):
+        sock.sendall(b"NOOP\r\n")
+        assert sock.recv(4096).decode().startswith(answer)
+
+
+def test_trusted_networks_may_not_relay_for_that(tmp_path: Path) -> None:
+    options = ("--discard", "--local-domain", "example.org", "--trusted-network", "127.0.0.0/8")
+    with serving(tmp_path, *options) as server, Client(server.port) as client:
+        for line in ("EHLO x", ENVELOPE[0]):
+            client.say(line)
+        assert client.say("RCPT TO:<b@example.net>").startswith("550 5.7.1")
+        assert client.say("RCPT TO:<b@example.org>").startswith("250")
 
 
 def test_timeout(tmp_path: Path) -> None:
@@ -349,6 +409,21 @@ def test_the_maildir_can_not_be_written_to(tmp_path: Path, capfd: pytest.Capture
         (("--auth-user", "me:"), "Invalid value for '--auth-user': give USER:PASSWORD"),
         (("--unix", "/nonexistent", "--host", "127.0.0.1"), "--unix and --host exclude each other"),
         (("--unix", "/nonexistent", "--port", "2525"), "--unix and --port exclude each other"),
+        (("--unix-mode", "660"), "--unix-mode needs --unix"),
+        (("--unix-group", "0"), "--unix-group needs --unix"),
+        (("--unix", "/nonexistent/x", "--unix-group", "no-such-group"), "there is no group 'no-such-group'"),
+        *(
+            (
+                ("--unix", "/nonexistent/x", "--unix-mode", mode),
+                f"Invalid value for '--unix-mode': {mode!r} is no mode in octal digits, as 660 is",
+            )
+            for mode in ("888", "4660", "66", "rw", "-1", "0o660", "")
+        ),
+        (
+            ("--trusted-network", "192.0.2.1/24"),
+            "not a network of trusted peers: 192.0.2.1/24 has host bits set",
+        ),
+        (("--trusted-network", "0.0.0.0/0"), "0.0.0.0/0 would trust everybody"),
         (("--timeout", "nan"), "Invalid value for '--timeout': nan is not a number of seconds"),
         (("--timeout", "inf"), "Invalid value for '--timeout': inf is not a number of seconds"),
         (("--hostname", "a b"), "Invalid value for '--hostname': not a host name: 'a b'"),

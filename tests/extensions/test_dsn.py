@@ -395,7 +395,7 @@ def test_what_postfix_writes_for_an_address_beyond_ascii() -> None:
     found = ORCPT.parse("rfc822;j+C3+BCrgen@x.example")
     assert found == OriginalRecipient("RFC822", "jürgen@x.example", is_raw=True)
     assert ORCPT.to_wire(found) == "ORCPT=UTF-8;jürgen@x.example"
-    for bad in ("rfc822;j+C3@x", "rfc822;j+FF@x", "x400;+80"):
+    for bad in ("rfc822;j+C3@x", "rfc822;j+FF@x", "x400;+80", "x400;+C3+A9+00"):
         with pytest.raises(WireError):
             ORCPT.parse(bad)
     with pytest.raises(WireError, match="0x7F"):

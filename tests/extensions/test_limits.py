@@ -72,18 +72,31 @@ def test_rfc9422_4_3_domains_of_one_connection() -> None:
             OfferedLimits(max_recipients=999_999, max_messages=5, max_recipient_domains=1),
         ),
         ("MAILMAX=5 X-NEW Y_Z=a=b", OfferedLimits(max_messages=5)),
-        ("RCPTMAX=0 MAILMAX=5", OfferedLimits()),
-        ("MAILMAX=5 RCPTMAX=1000000", OfferedLimits()),
-        ("MAILMAX=5 RCPTMAX=+1", OfferedLimits()),
+        ("-=1 MAILMAX=5 _X", OfferedLimits(max_messages=5)),
+        # A value that makes no sense is passed over.
+        *(
+            (f"{bad} MAILMAX=5", OfferedLimits(max_messages=5))
+            for bad in (
+                "RCPTMAX=0",
+                "RCPTMAX=1000000",
+                "RCPTMAX=+1",
+                "RCPTMAX=-1",
+                "RCPTMAX=01",
+                "RCPTMAX=x",
+                "RCPTMAX",
+            )
+        ),
+        # What is no list of limits, or says two things, says nothing.
         ("MAILMAX=5 RCPTMAX=", OfferedLimits()),
-        ("MAILMAX=5 RCPTMAX", OfferedLimits()),
         ("MAILMAX=5 RCPTMAX=\u0665", OfferedLimits()),
         ("MAILMAX=5 MAILMAX=6", OfferedLimits()),
+        ("MAILMAX=0 MAILMAX=6", OfferedLimits()),
         ("MAILMAX=5 =6", OfferedLimits()),
         ("MAILMAX=5 X=a;b", OfferedLimits()),
+        ("MAILMAX=5 X.Y=1", OfferedLimits()),
     ],
 )
-def test_a_client_learns_them_or_nothing(line: str, limits: OfferedLimits) -> None:
+def test_rfc9422_what_a_client_learns(line: str, limits: OfferedLimits) -> None:
     assert Limits.learn(tuple(line.split())) == limits
 
 

@@ -1,5 +1,7 @@
 """The extensions of `STANDARD`, each as a server offers and checks it and as a client dresses MAIL with it."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from smtpx.errors import ConfigurationError, UnsupportedError
@@ -18,9 +20,9 @@ from smtpx.extensions import (
     StartTLS,
     by_name,
 )
-from smtpx.protocol.extension import ExtensionSet, MailFacts
-from smtpx.protocol.facts import ServerFacts
-from tests.protocol.server_peer import EHLO, make_settings, play
+from smtpx.protocol.extension import Extension, ExtensionSet, MailFacts
+from smtpx.protocol.facts import ServerFacts, TLSFacts
+from tests.protocol.server_peer import EHLO, TLS_FACTS, make_settings, play, survives
 
 
 def test_they_fit_together() -> None:
@@ -60,6 +62,53 @@ def test_everything_that_cannot_be_sent_is_an_unsupported_error() -> None:
             extension.dress_mail(mail, None)
         assert caught.value.keyword == extension.keyword
     assert Size().dress_mail(MailFacts(size=1), None) == ()
+
+
+# Values that are there or not -----------------------------------------------------------------------------------------
+
+FLAGS = {"SMTPUTF8", "REQUIRETLS"}
+WITH_A_VALUE = {"SIZE", "BODY", "AUTH", "RET", "ENVID", "BY", "MT-PRIORITY", "HOLDFOR", "HOLDUNTIL", "RRVS", "NOTIFY"}
+
+
+def answer(word: str, *, hello: str = EHLO, tls: TLSFacts | None = None, extensions: Iterable[Extension] = ALL) -> str:
+    """What a server says to MAIL with this parameter, or to RCPT if it is one of RCPT."""
+    keyword = word.partition("=")[0]
+    mail = "MAIL FROM:<a@client.example>"
+    if keyword in ExtensionSet(ALL).mail_params:
+        lines = [f"{mail} {word}\r\n"]
+    else:
+        lines = [f"{mail}\r\n", f"RCPT TO:<b@server.example> {word}\r\n"]
+    return survives(hello, *lines, settings=make_settings(extensions=extensions, starttls=True), tls=tls).codes[-1]
+
+
+def test_all_parameters_are_looked_at_here() -> None:
+    known = ExtensionSet(ALL)
+    assert known.mail_params.keys() | known.rcpt_params.keys() == FLAGS | WITH_A_VALUE | {"ORCPT"}
+
+
+@pytest.mark.parametrize("keyword", sorted(FLAGS))
+@pytest.mark.parametrize("value", ["", "=", "=x", "=SMTPUTF8"])
+def test_rfc5321_4_1_1_11_a_value_where_none_is_allowed(keyword: str, value: str) -> None:
+    good = "250 2.1.0" if not value else "501 5.5.4"
+    assert answer(keyword + value, tls=TLS_FACTS) == good
+    assert answer(keyword + value) == (good if keyword != "REQUIRETLS" else "555 5.5.4")  # not offered in clear
+
+
+@pytest.mark.parametrize("keyword", sorted(WITH_A_VALUE | {"ORCPT"}))
+@pytest.mark.parametrize("tls", [None, TLS_FACTS])
+def test_rfc5321_4_1_1_11_no_value_where_one_is_needed(keyword: str, tls: TLSFacts | None) -> None:
+    assert answer(keyword, tls=tls) == "501 5.5.4"
+    assert answer(f"{keyword}=", tls=tls) == "501 5.5.4"
+
+
+@pytest.mark.parametrize("keyword", sorted(FLAGS | WITH_A_VALUE | {"ORCPT"}))
+@pytest.mark.parametrize("value", ["", "=", "=x"])
+@pytest.mark.parametrize("tls", [None, TLS_FACTS])
+def test_rfc5321_4_1_1_11_what_was_not_offered_is_not_recognised(
+    keyword: str, value: str, tls: TLSFacts | None
+) -> None:
+    assert answer(keyword + value, tls=tls, extensions=[StartTLS()]) == "555 5.5.4"
+    assert answer(keyword + value, hello="HELO client.example\r\n", tls=tls) == "555 5.5.4"
 
 
 # Choosing -----------------------------------------------------------------------------------------------------------

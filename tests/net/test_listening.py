@@ -5,13 +5,18 @@ import math
 import os
 import resource
 import socket
+import stat
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from smtpx.net import listening as module
 from smtpx.net.listening import Listening, descriptor_limit, listen
+
+_NOBODY = 65534
 
 
 def close_all(listening: list[Listening]) -> None:
@@ -66,11 +71,16 @@ class Sockets:
         self.real = module._bind
         monkeypatch.setattr(module, "_bind", self.bind)
 
-    def bind(self, family: int, address: tuple[object, ...] | str) -> socket.socket:
+    def bind(
+        self,
+        family: int,
+        address: tuple[object, ...] | str,
+        before_listening: Callable[[], None] = lambda: None,
+    ) -> socket.socket:
         self.made += 1
         if number := self.plan.get(self.made):
             raise OSError(number, os.strerror(number))
-        return self.real(family, address)
+        return self.real(family, address, before_listening)
 
 
 def test_a_family_that_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +121,12 @@ def test_a_unix_path_is_removed(tmp_path: Path) -> None:
         client.connect(path)
     close_all(listening)
     assert not os.path.exists(path)
+
+
+def test_a_unix_path_as_an_object(tmp_path: Path) -> None:
+    listening = listen(unix=tmp_path / "sock")
+    assert listening[0].unix == str(tmp_path / "sock")
+    close_all(listening)
 
 
 def test_a_unix_path_left_behind_is_taken_over(tmp_path: Path) -> None:
@@ -168,6 +184,121 @@ def test_a_path_that_somebody_else_has_taken_stays(tmp_path: Path) -> None:
     close_all(second)
     assert not os.path.exists(path)
     close_all([Listening(socket.socket(), str(tmp_path / "never"))])
+
+
+@pytest.fixture
+def stranger() -> Iterator[Path]:
+    """An empty directory of somebody who is not root, who this process is for a while."""
+    with tempfile.TemporaryDirectory() as directory:
+        is_root, groups = os.geteuid() == 0, os.getgroups()
+        if is_root:
+            os.chown(directory, _NOBODY, _NOBODY)
+            os.setgroups([])
+            os.setegid(_NOBODY)
+            os.seteuid(_NOBODY)
+        try:
+            yield Path(directory)
+        finally:
+            if is_root:
+                os.seteuid(0)
+                os.setegid(0)
+                os.setgroups(groups)
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_rights_of_a_unix_path_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        default, for_all = listen(unix=tmp_path / "a"), listen(unix=tmp_path / "b", unix_mode=0o666)
+    finally:
+        os.umask(before)
+    assert (mode_of(tmp_path / "a"), mode_of(tmp_path / "b")) == (0o600, 0o666)
+    close_all(default + for_all)
+
+
+def test_rights_are_there_before_anybody_can_connect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "sock"
+    seen: list[int] = []
+
+    class Sock(socket.socket):
+        def listen(self, backlog: int = 0, /) -> None:
+            seen.append(mode_of(path))
+            super().listen(backlog)
+
+    monkeypatch.setattr(module.socket, "socket", Sock)
+    close_all(listen(unix=path, unix_mode=0o660))
+    assert seen == [0o660]
+
+
+def test_group_of_a_unix_path(tmp_path: Path) -> None:
+    group = 8 if os.geteuid() == 0 else os.getgroups()[-1]
+    listening = listen(unix=tmp_path / "sock", unix_mode=0o660, unix_group=group)
+    assert ((tmp_path / "sock").stat().st_gid, mode_of(tmp_path / "sock")) == (group, 0o660)
+    close_all(listening)
+
+
+def test_a_group_that_we_may_not_give_it_to(stranger: Path) -> None:
+    with pytest.raises(OSError, match=r"can't listen on .*: can't set its group and rights: ") as caught:
+        listen(unix=stranger / "sock", unix_group=0)
+    assert caught.value.errno == errno.EPERM
+    assert os.listdir(stranger) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes two users")
+def test_a_living_server_of_somebody_else_whom_we_may_not_connect_to(stranger: Path) -> None:
+    path = stranger / "sock"
+    os.seteuid(0)
+    living = listen(unix=path)
+    os.seteuid(_NOBODY)
+    with pytest.raises(OSError, match="can't listen on") as caught:
+        listen(unix=path)
+    assert caught.value.errno == errno.EADDRINUSE
+    assert path.is_socket()
+    os.seteuid(0)
+    close_all(living)
+
+
+def test_a_living_socket_of_another_kind_stays(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(tmp_path / "log"))
+        with pytest.raises(OSError, match="can't listen on"):
+            listen(unix=tmp_path / "log")
+    assert (tmp_path / "log").is_socket()
+
+
+@pytest.mark.parametrize("kind", ["link to a dead socket", "dangling link", "directory", "fifo"])
+def test_what_is_no_socket_stays(tmp_path: Path, kind: str) -> None:
+    path, dead = tmp_path / "path", tmp_path / "dead"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(dead))
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(dead if kind == "link to a dead socket" else tmp_path / "nothing")
+    before = path.lstat()
+    with pytest.raises(OSError, match="can't listen on") as caught:
+        listen(unix=path)
+    assert caught.value.errno == errno.EADDRINUSE
+    assert (path.lstat().st_ino, path.lstat().st_mode) == (before.st_ino, before.st_mode)
+    assert dead.is_socket()
+
+
+def test_a_dead_socket_that_we_may_not_remove(stranger: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(stranger / "sock"))
+    stranger.chmod(0o500)
+    try:
+        with pytest.raises(OSError, match="can't listen on") as caught:
+            listen(unix=stranger / "sock")
+        assert caught.value.errno == errno.EADDRINUSE
+    finally:
+        stranger.chmod(0o700)
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/net"), reason="abstract names are a matter of Linux")

@@ -1,12 +1,14 @@
 """A body as a session reads it."""
 
 import asyncio
+import gc
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
 
 from smtpx.protocol.events import AbortCause
-from smtpx.server.body import Body, TransferAborted
+from smtpx.server.body import Body, TransferAborted, add_piece
 
 
 class Feed:
@@ -133,3 +135,70 @@ async def test_the_size_of_small_reads_is_kept_in_the_books() -> None:
     assert feed.body.buffered_bytes == 4
     assert await feed.body.read() == b"cdef"
     assert feed.body.buffered_bytes == 0
+
+
+async def test_a_client_that_sends_two_octets_at_a_time_costs_no_more_memory() -> None:
+    """An object for each piece would take twenty-five times as much as is counted."""
+    total = 65_536
+    for is_read_meanwhile in (False, True):
+        feed = Feed()
+        reading = asyncio.create_task(feed.body.read()) if is_read_meanwhile else None
+        await asyncio.sleep(0)
+        gc.collect()
+        tracemalloc.start()
+        try:
+            for number in range(total // 2):
+                feed.body.feed(number.to_bytes(2, "big"))
+                if is_read_meanwhile:
+                    await asyncio.sleep(0)  # it takes each piece when it comes
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert held < 2 * total
+        feed.body.finish()
+        content = await (reading or feed.body.read())
+        assert content == b"".join(number.to_bytes(2, "big") for number in range(total // 2))
+
+
+@pytest.mark.parametrize(("sizes", "kept"), [((4096, 1), 2), ((4095, 1, 1), 2), ((1, 4096), 2), ((100,) * 41, 2)])
+def test_only_small_pieces_are_put_together(sizes: tuple[int, ...], kept: int) -> None:
+    pieces: list[bytes] = []
+    for size in sizes:
+        add_piece(pieces, b"x" * size)
+    assert len(pieces) == kept
+    assert sum(map(len, pieces)) == sum(sizes)
+
+
+async def test_reading_a_little_at_a_time_copies_each_octet_once() -> None:
+    """A rest that was cut off anew with each read made it quadratic."""
+    feed = Feed(bytes(1 << 20), end=True)
+    (whole,) = feed.body._pieces
+    for taken in range(1000, 100_000, 1000):
+        assert len(await feed.body.read(1000)) == 1000
+        assert feed.body._pieces[0] is whole
+        assert feed.body.buffered_bytes == len(whole) - taken
+    assert len(await feed.body.read()) == len(whole) - 99_000
+    assert feed.body.buffered_bytes == 0
+
+
+async def test_pieces_that_come_while_one_is_half_read() -> None:
+    feed = Feed(b"abcdef")
+    assert await feed.body.read(4) == b"abcd"
+    feed.body.feed(b"gh")
+    assert feed.body.buffered_bytes == 4
+    assert await feed.body.read(3) == b"efg"
+    assert await feed.body.read(0) == b""
+    feed.body.feed(b"x" * 5000)
+    feed.body.finish()
+    assert await feed.body.read(9) == b"h"
+    assert await feed.body.read(-1) == b"x" * 5000
+    assert await feed.body.read(9) == b""
+
+
+async def test_a_body_that_is_given_up_while_a_piece_is_half_read() -> None:
+    feed = Feed(b"abcdef")
+    assert await feed.body.read(4) == b"abcd"
+    feed.body.abort(AbortCause.LOST)
+    assert feed.body.buffered_bytes == 0
+    with pytest.raises(TransferAborted):
+        await feed.body.read(1)

@@ -122,12 +122,57 @@ async def test_pauses() -> None:
     assert rig.done == ["flush", "await handler", "advance"]
     assert rig.answers == [None]
     rig = Rig()
-    rig.exchange.end_pause()
     rig.exchange.handle(PauseAsked(10))
     assert rig.exchange.is_waiting
     rig.exchange.end_pause()
     assert not rig.exchange.is_waiting
     assert rig.answers == [None]
+
+
+async def test_nobody_waits_for_a_peer_that_is_gone() -> None:
+    rig = Rig()
+    rig.exchange.end_pause()
+    rig.exchange.handle(PauseAsked(10))
+    assert not rig.exchange.is_waiting
+    assert rig.done == ["flush"]
+    assert rig.answers == [None]
+
+
+@pytest.mark.parametrize("place", ["next_event", "answer", "answer_lookup", "handle"])
+async def test_what_the_protocol_raises_ends_the_conversation(place: str) -> None:
+    rig = Rig()
+
+    def fail(*_: object) -> None:
+        raise KeyError("internal")
+
+    following: list[Event] = [ConnectionEnded("internal error", False)]
+    core: Any = rig.core
+    core.next_event = core.answer = core.answer_lookup = fail
+    if place == "next_event":
+        core.next_event = lambda: following.pop() if rig.core.closed else fail()
+        assert rig.exchange.next_event() == ConnectionEnded("internal error", False)
+    elif place == "answer":
+        rig.exchange.answer(None)
+    elif place == "answer_lookup":
+        rig.exchange.answer_lookup(None)
+    else:
+        rig.exchange.handle(MAIL)
+    assert rig.core.closed is replies.BROKEN
+    assert rig.lines == ["ERROR an extension raised, or we made a mistake"]
+
+
+async def test_the_next_event_is_the_protocol_s() -> None:
+    rig = Rig()
+    core: Any = rig.core
+    core.next_event = lambda: MAIL
+    assert rig.exchange.next_event() is MAIL
+
+
+async def test_a_lookup_that_nobody_waits_for() -> None:
+    rig = Rig()
+    rig.core.is_asking = False
+    rig.exchange.answer_lookup(None)
+    assert rig.answers == []
 
 
 async def test_the_end() -> None:

@@ -22,6 +22,7 @@ def test_no_host_is_all_of_them() -> None:
 
 def test_unix_paths() -> None:
     assert is_reachable("0.0.0.0", "/run/x", None) == ("/run/x", False)
+    assert is_reachable("0.0.0.0", Path("/run/x"), None) == ("/run/x", False)
 
 
 @pytest.mark.parametrize(("host", "public"), [("127.0.0.1", False), ("0.0.0.0", True)])

@@ -7,11 +7,13 @@ import asyncio
 import json
 import logging
 import re
+import resource
 import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -774,19 +776,55 @@ async def test_h084_refused_before_a_handshake() -> None:
         assert client.received == b""
 
 
-@pytest.mark.slow
-async def test_h084_a_thousand_idle_connections() -> None:
+THOUSAND = 1000
+FILES = 2 * THOUSAND + 100  # both ends of each connection are here
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """As many descriptors as a thousand connections take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Counter[Connection]:
+    """How often each connection did anything: heard octets, went on, or was looked at when time had passed."""
+    counted = Counter[Connection]()
+
+    def count(name: str) -> None:
+        real = getattr(Connection, name)
+
+        def counting(self: Connection, *args: object) -> None:
+            counted[self] += 1
+            real(self, *args)
+
+        monkeypatch.setattr(Connection, name, counting)
+
+    for name in ("advance", "octets_received", "_look_again", "_expired"):
+        count(name)
+    return counted
+
+
+@pytest.mark.usefixtures("many_files")
+async def test_h084_a_thousand_idle_connections(work: Counter[Connection]) -> None:
+    """They cost a good one nothing: while it is served, none of them does anything."""
     kind, made = recorders()
-    async with running(kind, limits=ServerLimits(max_connections=2000)) as server:
-        clients = [await RawClient.open(server, greeting=False) for _ in range(1000)]
-        await eventually(lambda: server.connections == 1000)
-        began = asyncio.get_running_loop().time()
+    async with running(kind, limits=ServerLimits(max_connections=2 * THOUSAND)) as server:
+        clients = [await RawClient.open(server) for _ in range(THOUSAND)]
+        idle = set(server._connections)
+        assert len(idle) == THOUSAND
+        work.clear()
         async with await RawClient.open(server) as client:
             await client.say(OPEN, 4)
             assert await client.say("x\r\n.\r\n") == ["250 2.0.0"]
-        assert asyncio.get_running_loop().time() - began < 1.0
-        for idle in clients:
-            idle.sock.close()
+        assert work
+        assert not idle & work.keys()
+        for each in clients:
+            each.sock.close()
         await eventually(lambda: server.connections == 0)
     assert sum(len(session.messages) for session in made) == 1
 
@@ -859,24 +897,33 @@ async def test_h087_d15_guessing_passwords() -> None:
             await client.probe()
 
 
-async def test_h076_a_delay_holds_up_nobody_else_and_sees_the_end() -> None:
-    limits = ServerLimits(error_delay_seconds=0.3, soft_error_limit=1)
+@pytest.mark.usefixtures("many_files")
+async def test_h076_a_thousand_delays_hold_up_nobody_else_and_see_the_end(work: Counter[Connection]) -> None:
+    """A good client is done before any of them is over, and meanwhile nothing is done for them."""
+    limits = ServerLimits(error_delay_seconds=3600.0, soft_error_limit=1, max_connections=2 * THOUSAND)
     async with running(Recorder, limits=limits) as server:
-        delayed = [await RawClient.open(server) for _ in range(50)]
+        delayed = [await RawClient.open(server) for _ in range(THOUSAND)]
         for client in delayed:
-            await client.send("XYZZY\r\n" * 3)
-        await asyncio.sleep(0.05)
-        began = asyncio.get_running_loop().time()
+            assert await client.say("XYZZY\r\n" * 3) == ["500 5.5.2"]
+        waiting = set(server._connections)
+        await eventually(lambda: all(each._exchange.is_waiting for each in waiting))
+        work.clear()
         async with await RawClient.open(server) as client:
             await client.say(OPEN, 4)
             assert await client.say("x\r\n.\r\n") == ["250 2.0.0"]
-        assert asyncio.get_running_loop().time() - began < 0.25
-        for client in delayed[:25]:
+        assert work
+        assert not waiting & work.keys()
+        assert all(each._exchange.is_waiting for each in waiting)
+        for client in delayed:
             client.reset()
-        await eventually(lambda: server.connections <= 26)
-        for client in delayed[25:]:
-            assert await client.codes(1) == ["500 5.5.2"]
-            client.sock.close()
+        await eventually(lambda: server.connections == 0)
+
+
+async def test_h076_replies_that_were_delayed_come_in_the_end() -> None:
+    limits = ServerLimits(error_delay_seconds=0.01, soft_error_limit=1)
+    async with running(Recorder, limits=limits) as server, await RawClient.open(server) as client:
+        assert await client.say("XYZZY\r\n" * 3, 3) == ["500 5.5.2"] * 3
+        await client.probe()
 
 
 async def test_h076_one_good_message_and_nineteen_errors_for_ever() -> None:

@@ -60,11 +60,13 @@ async def test_ipv6_and_both_families_on_one_port(host: str | None) -> None:
                 await exchange(client)
 
 
-async def test_a_unix_socket(tmp_path: Path) -> None:
+@pytest.mark.parametrize("as_given", [str, Path])
+async def test_a_unix_socket(tmp_path: Path, as_given: type[str] | type[Path]) -> None:
     path = str(tmp_path / "lmtp.sock")
     kind, made = recorders()
-    async with running(kind, unix=path, dialect=LMTP) as server:
+    async with running(kind, unix=as_given(path), dialect=LMTP) as server:
         assert server.addresses == [f"lmtp+unix://{path}"]
+        assert [each.place for each in server.exposures] == [path]
         with pytest.raises(ConfigurationError):
             _ = server.port
         async with await RawClient.open(path) as client:

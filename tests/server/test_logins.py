@@ -12,6 +12,7 @@ from smtpx.protocol.events import (
 )
 from smtpx.protocol.limits import ServerLimits
 from smtpx.sasl.credentials import Secret
+from smtpx.server.exchange import Exchange
 from tests.server.exchange_rig import LOGIN, Rig, refuse, session
 
 
@@ -98,11 +99,11 @@ async def test_a_login_that_waits_can_be_given_up() -> None:
     assert rig.guard.auth_turns.is_idle
 
 
-async def test_a_login_that_is_being_checked_is_not_given_up() -> None:
+async def test_a_login_that_is_being_checked_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig()
     rig.exchange.logins.give_up()  # there is none
     asked: list[str] = []
-    rig.exchange.ask = lambda then, name, *args: asked.append(name)  # type: ignore[method-assign]
+    monkeypatch.setattr(Exchange, "ask", lambda _, then, name, *args: asked.append(name))
     rig.exchange.handle(LOGIN)
     rig.exchange.logins.give_up()
     assert asked == ["authenticate"]

@@ -21,7 +21,12 @@ from smtpx.protocol.dialect import LMTP
 from smtpx.protocol.limits import ServerLimits
 from smtpx.server.listener import Server
 from smtpx.server.maildir import Files, GivenUp, Maildir, MaildirSession, NewMessage, _store
+from smtpx.server.middleware import Middleware, Stack
 from smtpx.server.patience import Due
+from smtpx.server.session import Reject
+from smtpx.wire.address import Mailbox
+from smtpx.wire.params import Params
+from smtpx.wire.reply import Reply
 from tests.server.rig import EHLO, ENV, MAIL, OPEN, RCPT, RawClient, eventually, fresh_server_tls, running
 
 STEPS = ["open", "write", "sync", "rename", "sync_directory"]
@@ -188,6 +193,34 @@ async def test_h012_h070_odd_contents(tmp_path: Path) -> None:
         assert await client.say("BDAT 9 LAST\r\nno CRLF\r\n") == ["250 2.0.0"]
     assert sorted(contents(maildir), key=len) == sorted([*(body.encode() for body in bodies), b"no CRLF\r\n"], key=len)
     assert any(path.read_bytes().startswith(b"Return-Path: <>\r\n") for path in files_in(maildir, "new"))
+
+
+async def test_recipients_that_somebody_else_refused_are_not_named(tmp_path: Path) -> None:
+    class Late(Middleware):
+        """Asks first, and refuses then."""
+
+        async def mail(self, sender: Mailbox, params: Params) -> Reply | None:
+            await super().mail(sender, params)
+            if sender.local_part == "refused":
+                raise Reject()
+            return None
+
+        async def rcpt(self, recipient: Mailbox, params: Params) -> Reply | None:
+            await super().rcpt(recipient, params)
+            if recipient.local_part == "refused":
+                raise Reject.mailbox_unavailable()
+            return None
+
+    maildir = Maildir(tmp_path / "Maildir")
+    async with running(Stack(session(maildir), Late)) as server, await RawClient.open(server) as client:
+        await client.say(EHLO + "MAIL FROM:<refused@a.example> SMTPUTF8\r\n" + MAIL, 3)
+        assert await client.say("RCPT TO:<refused@server.example>\r\n") == ["550 5.1.1"]
+        assert await client.say(RCPT) == ["250 2.1.5"]
+        assert await client.say("BDAT 3 LAST\r\nx\r\n") == ["250 2.0.0"]
+    content = files_in(maildir, "new")[0].read_bytes()
+    assert b"refused" not in content
+    assert b"with ESMTP\r\n" in content
+    assert content.count(b"Delivered-To: ") == content.count(b"\tfor <b@server.example>;") == 1
 
 
 async def test_a_unix_socket_in_received(tmp_path: Path) -> None:

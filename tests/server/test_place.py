@@ -1,6 +1,11 @@
 """Listeners that contradict themselves or each other, who can reach them, and their names."""
 
+import grp
+import os
+import stat
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,11 +31,35 @@ class Authenticating(Session):
         ({"require_tls": True}, "require_tls without a certificate"),
         ({"require_auth": True}, "no method for any mechanism"),
         ({"listeners": [Listener(), Listener(implicit_tls=True)]}, "implicit TLS needs a certificate"),
+        ({"unix": "/run/x", "unix_mode": 660}, "unix_mode is 0 to 0o777, not 0o1224"),
+        ({"unix": "/run/x", "unix_mode": -1}, "unix_mode is 0 to 0o777"),
+        ({"unix": "/run/x", "unix_group": "no such group"}, "there is no group 'no such group'"),
+        ({"unix": "/run/x", "unix_group": "4294967295"}, "4294967295 is no number of a group"),
+        ({"unix": "/run/x", "unix_group": -1}, "-1 is no number of a group"),
+        ({"unix": "\0x", "unix_group": 0}, "unix_group is for the path of a unix socket"),
+        ({"unix_group": 0}, "unix_group is for the path of a unix socket"),
     ],
 )
 def test_settings_that_contradict_each_other(options: dict[str, Any], what: str) -> None:
     with pytest.raises(ConfigurationError, match=what):
         Server(Session, **options)
+
+
+@pytest.mark.parametrize("spelling", [str, int, "name"])
+async def test_rights_and_group_of_a_socket_file(tmp_path: Path, spelling: Any) -> None:  # noqa: ANN401
+    number = os.getegid()
+    group = grp.getgrgid(number).gr_name if spelling == "name" else spelling(number)
+    listeners = [Listener(unix=tmp_path / "s", unix_mode=0o660, unix_group=group), Listener(unix=tmp_path / "default")]
+    async with Server(Session, listeners=listeners):
+        assert stat.S_IMODE((tmp_path / "default").stat().st_mode) == 0o600
+        found = (tmp_path / "s").stat()
+        assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o660, number)
+
+
+def test_groups_on_a_system_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "grp", None)  # as on Windows
+    with pytest.raises(ConfigurationError, match="there is no group 'mail'"):
+        Server(Session, unix="/run/x", unix_group="mail")
 
 
 def test_one_context_for_two_listeners() -> None:

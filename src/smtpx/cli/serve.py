@@ -23,6 +23,7 @@ from smtpx.cli.sections import SectionedCommand, section
 from smtpx.cli.self_signed import make_certificate
 from smtpx.errors import ConfigurationError
 from smtpx.extensions import STANDARD, by_name
+from smtpx.net.listening import UNIX_MODE
 from smtpx.net.tls import server_tls
 from smtpx.protocol.dialect import LMTP, SMTP
 from smtpx.protocol.extension import Extension
@@ -43,6 +44,7 @@ from smtpx.wire.syntax import WireError, escape
 __all__ = ["serve"]
 
 _HOSTNAME = re.compile(r"[A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:]+\]")
+_MODE = re.compile(r"0?[0-7]{3}")
 _log = logging.getLogger("smtpx.serve")
 _MAX_TRACED = 1500
 
@@ -68,6 +70,12 @@ def _extensions(_: click.Context, __: click.Parameter, value: str | None) -> tup
         return STANDARD if value is None else by_name(value)
     except ConfigurationError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _mode(_: click.Context, __: click.Parameter, value: str) -> int:
+    if _MODE.fullmatch(value) is None:
+        raise click.BadParameter(f"{value!r} is no mode in octal digits, as 660 is")
+    return int(value, 8)
 
 
 def _relay(options: dict[str, Any]) -> AuthorizedRelay | None:
@@ -98,6 +106,8 @@ _where, _mail, _tls_option, _login, _limit, _output = map(
 @_where("--host", default="127.0.0.1", help="Address or name to listen on.")
 @_where("--port", default=2525, type=click.IntRange(0, 65535), metavar="N", help="Port to listen on; 0 = any free one.")
 @_where("--unix", "unix_path", type=click.Path(dir_okay=False), metavar="PATH", help="A unix socket instead.")
+@_where("--unix-mode", callback=_mode, default=f"{UNIX_MODE:o}", metavar="MODE", help="Its rights, as chmod has them.")
+@_where("--unix-group", metavar="GROUP", help="Its group, a name or number.  [default: ours]")
 @_where("--lmtp", is_flag=True, help="Speak LMTP (RFC 2033) instead of SMTP.")
 @_where("--hostname", callback=_hostname, metavar="NAME", help="Our name in banner and EHLO.  [default: the host's]")
 @_where("--proxy-protocol", is_flag=True, help="Every connection begins with a PROXY header.")
@@ -151,6 +161,12 @@ _where, _mail, _tls_option, _login, _limit, _output = map(
     metavar="N",
     help="From one address.  [default: 50, mx 20, loopback free]",
 )
+@_limit(
+    *("--trusted-network", "trusted_networks"),
+    multiple=True,
+    metavar="NETWORK",
+    help="Spared defaults per address and mx's delay.",
+)
 @_limit("--timeout", type=_seconds, default=300, metavar="SECONDS", help="Longest wait for a command.")
 @_output("--log-format", type=click.Choice(["text", "json"]), default="text", help="Of the log on standard error.")
 @_output("--verbose", is_flag=True, help="Log connections too.")
@@ -164,8 +180,8 @@ def serve(**options: Any) -> None:  # noqa: ANN401 - what click read; each optio
 
     Profiles: submission wants TLS and a login, mx takes mail from everybody and keeps strangers short, dev is for
     programs under development. With --local-domain, mail for other domains is 550 5.7.1 but from users who are logged
-    in, and from --relay-for. With --client-ca, clients that show a certificate of that authority may log in by
-    EXTERNAL, as its e-mail address, else its common name.
+    in, and from --relay-for; --trusted-network is about limits only. With --client-ca, clients that show a certificate
+    of that authority may log in by EXTERNAL, as its e-mail address, else its common name.
 
     \b
     Examples:
@@ -200,6 +216,9 @@ def _check(options: dict[str, Any], accounts: Accounts | None) -> None:
     for name in ("host", "port"):
         if options["unix_path"] and source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"--unix and --{name} exclude each other")
+    for name in ("unix_mode", "unix_group"):
+        if not options["unix_path"] and source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name.replace('_', '-')} needs --unix")
 
 
 def _check_login(options: dict[str, Any], accounts: Accounts | None, *, has_tls: bool) -> None:
@@ -226,7 +245,10 @@ def _listeners(options: dict[str, Any]) -> list[Listener]:
                 option = name.removesuffix("_path")
                 raise click.UsageError(f"sockets were handed over (LISTEN_FDS): leave out --{option}")
         return inherited
-    return [Listener(host=options["host"], port=options["port"], unix=options["unix_path"], tls=tls, **how)]
+    if options["unix_path"] is not None:
+        rights = {name: options[name] for name in ("unix_mode", "unix_group")}
+        return [Listener(unix=options["unix_path"], tls=tls, **rights, **how)]
+    return [Listener(host=options["host"], port=options["port"], tls=tls, **how)]
 
 
 def _server(options: dict[str, Any], accounts: Accounts | None) -> Server:
@@ -240,6 +262,7 @@ def _server(options: dict[str, Any], accounts: Accounts | None) -> Server:
             profile=options["profile"],
             limits=_limits(options),
             timeout=options["timeout"],
+            trusted_networks=options["trusted_networks"],
             require_tls=options["require_tls"] or None,
             require_auth=options["require_auth"] or None,
             allow_insecure_auth=options["allow_insecure_auth"],

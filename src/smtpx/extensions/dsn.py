@@ -74,8 +74,8 @@ def _parse_orcpt(value: str | None) -> OriginalRecipient:
     if kind.upper() == "UTF-8":
         return OriginalRecipient("UTF-8", _decode_utf8(text), not text.isascii())
     address = decode_xtext(text, utf8=True)
-    if kind.upper() == "RFC822" and not address.isprintable():
-        raise WireError(Fault.ARGUMENT, "an rfc822 address is printable")
+    if (kind.upper() == "RFC822" or not address.isascii()) and not address.isprintable():
+        raise WireError(Fault.ARGUMENT, "an rfc822 address is printable, and so is one beyond ASCII")
     # RFC 6533 would have a non-ASCII address in the type utf-8; Postfix writes it as xtext of rfc822.
     return OriginalRecipient(kind.upper(), address, not address.isascii())
 

@@ -18,7 +18,7 @@ from smtpx.wire.syntax import Fault, WireError
 
 __all__ = ["HOLDFOR", "HOLDUNTIL", "FutureRelease", "LatestRelease"]
 
-_SECONDS = re.compile(r"[1-9][0-9]{0,8}")  # RFC 4865 4: nine digits, no zero
+_SECONDS = re.compile(r"[1-9][0-9]{0,8}")  # RFC 4865 3: nine digits, no zero
 _DAY = 86_400
 _BOTH = make(501, "5.5.4", "HOLDFOR or HOLDUNTIL, not both")
 _TOO_LATE = make(501, "5.5.4", "a message is not held that long here")

@@ -14,9 +14,9 @@ from smtpx.wire.reply import Reply
 
 __all__ = ["Limits", "OfferedLimits"]
 
-_MAX = 999_999  # RFC 9422 3: six digits
+_MAX = 999_999  # RFC 9422 4: six digits, no zero
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}")
-_LIMIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:=[!-:<-~]+)?")
+_LIMIT = re.compile(r"[A-Za-z0-9_-]+(?:=[!-:<-~]+)?")  # RFC 9422 3
 _FIELDS = {"RCPTMAX": "max_recipients", "MAILMAX": "max_messages", "RCPTDOMAINMAX": "max_recipient_domains"}
 _TOO_MANY_DOMAINS = make(452, "4.5.3", "too many recipient domains")
 
@@ -67,13 +67,17 @@ class Limits(Extension):
 
     @staticmethod
     def learn(offer: Offer) -> OfferedLimits:
-        """The limits of a server. Other limits are passed over; a line that is malformed anywhere says nothing."""
-        found: dict[str, int] = {}
+        """The limits of a server.
+
+        Other limits are passed over, and so is one whose value makes no sense (RFC 9422 4). What is no list of limits
+        at all says nothing (RFC 9422 3), nor does one that names a limit twice: which one holds is anybody's guess.
+        """
+        found: dict[str, int | None] = {}
         for word in offer:
             name, _, value = word.partition("=")
             field = _FIELDS.get(name.upper())
-            if _LIMIT.fullmatch(word) is None or (field and (field in found or not _NUMBER.fullmatch(value))):
+            if _LIMIT.fullmatch(word) is None or field in found:
                 return OfferedLimits()
-            if field:
-                found[field] = int(value)
+            if field is not None:
+                found[field] = int(value) if _NUMBER.fullmatch(value) else None
         return OfferedLimits(**found)

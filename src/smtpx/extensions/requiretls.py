@@ -8,12 +8,19 @@ from smtpx.protocol.extension import Conversation, Extension, MailFacts, Offer, 
 from smtpx.protocol.facts import ServerFacts
 from smtpx.protocol.settings import ServerSettings
 from smtpx.wire.address import Mailbox
-from smtpx.wire.params import Param, Params, parse_flag, write_flag
+from smtpx.wire.params import Param, Params, write_flag
 from smtpx.wire.reply import Reply
 
 __all__ = ["REQUIRETLS", "RequireTLS"]
 
-REQUIRETLS: Param[bool] = Param("REQUIRETLS", parse_flag, write_flag)
+_NO_VALUE = replies.make(501, "5.5.4", "this parameter takes no value")
+
+
+def _has_no_value(value: str | None) -> bool:
+    return value is None
+
+
+REQUIRETLS: Param[bool] = Param("REQUIRETLS", _has_no_value, write_flag)
 """Whoever takes it promises to pass the message on over verified TLS to servers that promise the same, or to bounce
 it."""
 
@@ -31,8 +38,12 @@ class RequireTLS(Extension):
         return None if facts.tls is None else ""
 
     def check_mail(self, conversation: Conversation, sender: Mailbox, params: Params) -> Reply | None:
-        """555 where it was not offered: what came in clear can't be protected any more."""
-        return replies.UNKNOWN_PARAMETER if REQUIRETLS in params and conversation.facts.tls is None else None
+        """555 where it was not offered, whatever its value: what came in clear can't be protected any more."""
+        if REQUIRETLS not in params:
+            return None
+        if conversation.facts.tls is None:
+            return replies.UNKNOWN_PARAMETER
+        return None if params.get(REQUIRETLS) else _NO_VALUE
 
     def dress_mail(self, mail: MailFacts, offer: Offer | None) -> Iterable[str]:
         """REQUIRETLS, to a server whose certificate is good and who offers it (RFC 8689 4.2.1)."""

@@ -6,15 +6,18 @@ import math
 import os
 import socket
 import stat
+from collections.abc import Callable
 
 from smtpx.net.targets import endpoint_text
 
-__all__ = ["Listening", "descriptor_limit", "listen"]
+__all__ = ["UNIX_MODE", "Listening", "descriptor_limit", "listen"]
+
+UNIX_MODE = 0o600
+"""Rights of a socket file: for our own user, as Dovecot has it."""
 
 _BACKLOG = 1024  # a short burst must not lose a SYN
 _ATTEMPTS = 10  # to find a port that is free in both families
 _NOT_HERE = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})  # a family that this host has switched off
-_ALIVE = frozenset({0, errno.EAGAIN, errno.EINPROGRESS})  # what connecting to a unix socket gives that is listened on
 _Address = tuple[int, tuple[object, ...]]  # family, and what bind takes
 
 
@@ -41,12 +44,22 @@ class Listening:
 
 
 def listen(
-    *, host: str | None = None, port: int = 0, unix: str | None = None, sock: socket.socket | None = None
+    *,
+    host: str | None = None,
+    port: int = 0,
+    unix: str | os.PathLike[str] | None = None,
+    sock: socket.socket | None = None,
+    unix_mode: int = UNIX_MODE,
+    unix_group: int | None = None,
 ) -> list[Listening]:
     """Listen on all addresses of a host, all with one port (0: any free one), or on a unix path, or on a socket.
 
+    A socket file that nobody listens on any more is replaced; any other file at a unix path stays, and is an error.
+
     Args:
         host: None for all addresses of this machine.
+        unix_mode, unix_group: rights and group of the socket file, there before anybody can connect. Linux lets those
+            connect who may write to it, some systems look at the directories only.
 
     Raises:
         OSError: naming the address; nothing listens then.
@@ -56,7 +69,7 @@ def listen(
         sock.listen(_BACKLOG)
         return [Listening(sock)]
     if unix is not None:
-        return [_listen_unix(unix)]
+        return [_listen_unix(os.fspath(unix), unix_mode, unix_group)]
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
@@ -104,19 +117,35 @@ def _listen_on_all(addresses: list[_Address], port: int) -> list[Listening]:
     return opened
 
 
-def _listen_unix(path: str) -> Listening:
-    is_abstract = path.startswith("\0")  # Linux: a name without a file
-    if not is_abstract:
-        with contextlib.suppress(OSError):
-            if stat.S_ISSOCK(os.stat(path).st_mode) and not _is_alive(path):
-                os.unlink(path)  # left behind by a server that is gone
-    return Listening(_bind(socket.AF_UNIX, path), None if is_abstract else path)
+def _listen_unix(path: str, mode: int, group: int | None) -> Listening:
+    if path.startswith("\0"):  # Linux: a name without a file
+        return Listening(_bind(socket.AF_UNIX, path))
+    if _is_left_behind(path):
+        with contextlib.suppress(OSError):  # bind says why
+            os.unlink(path)
+
+    def give_rights() -> None:
+        try:
+            if group is not None:
+                os.chown(path, -1, group)
+            os.chmod(path, mode)
+        except OSError as error:
+            os.unlink(path)
+            raise OSError(error.errno, f"can't set its group and rights: {error.strerror}") from error
+
+    return Listening(_bind(socket.AF_UNIX, path, give_rights), path)
 
 
-def _is_alive(path: str) -> bool:
+def _is_left_behind(path: str) -> bool:
+    """Whether it is a socket that nobody has bound any more. One that we may not connect to may well be alive."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            return False
+    except OSError:
+        return False
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)
-        return probe.connect_ex(path) in _ALIVE
+        return probe.connect_ex(path) == errno.ECONNREFUSED
 
 
 def _identity(path: str) -> tuple[int, int] | None:
@@ -127,7 +156,9 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _bind(family: int, address: tuple[object, ...] | str) -> socket.socket:
+def _bind(
+    family: int, address: tuple[object, ...] | str, before_listening: Callable[[], None] = lambda: None
+) -> socket.socket:
     sock = None
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -137,6 +168,7 @@ def _bind(family: int, address: tuple[object, ...] | str) -> socket.socket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setblocking(False)
         sock.bind(address)
+        before_listening()  # nobody can connect yet
         sock.listen(_BACKLOG)
     except OSError as error:
         if sock is not None:

@@ -13,6 +13,7 @@ from smtpx.wire.reply import Reply
 
 __all__ = ["Conduct", "Ending"]
 
+_NOTHING: frozenset[str] = frozenset()  # most clients never hit a limit, and an empty set has 216 octets
 _NOT_COUNTED = frozenset({530, 538})  # the client did not err, it came too early
 
 
@@ -40,7 +41,7 @@ class Conduct:
 
     def __init__(self, tell: Callable[[LimitHit], None]) -> None:
         self._tell = tell
-        self._told: set[str] = set()
+        self._told = _NOTHING
         self._junk = 0
         self.errors = 0
         self.excused = 0
@@ -50,13 +51,13 @@ class Conduct:
     def limit_hit(self, limit: str, limits: ServerLimits) -> None:
         """A limit was hit, by its name."""
         if limit not in self._told:
-            self._told.add(limit)
+            self._told |= {limit}
             self._tell(LimitHit(limit, getattr(limits, limit)))
 
     def message_taken(self) -> None:
         """A client that delivers is forgiven."""
         self.errors = self._junk = 0
-        self._told.clear()
+        self._told = _NOTHING
 
     def count_refusal(self, reply: Reply, limits: ServerLimits) -> Ending | None:
         """Count a 5yz reply, if it was the client's error."""

@@ -18,6 +18,7 @@ __all__ = ["Reception"]
 
 _SWALLOW_SLACK = 1024 * 1024  # a chunk this much above the message limit is not worth reading
 _SMALL_CHUNK = 1024
+_NO_CHUNK = Chunk(0, False)
 _CONTENT_LIMITS = {
     replies.TOO_LARGE: "max_message_bytes",
     replies.HEADER_TOO_LARGE: "max_header_bytes",
@@ -34,7 +35,7 @@ class Reception:
     def __init__(self, machine: "ServerProtocol", lines: Lines) -> None:
         self._machine = machine
         self._lines = lines
-        self._chunk = Chunk(0, False)
+        self._chunk = _NO_CHUNK
         self._left = 0  # octets of the chunk
         self._refusal: Reply | None = None  # of the chunk; its octets go away
 

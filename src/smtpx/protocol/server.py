@@ -9,7 +9,6 @@ The same octets give the same events and replies however they are cut, except wh
 early (`sync_check`, STARTTLS). Memory is bounded by the limits plus what one `receive_data` brought.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from smtpx.protocol import commands, replies
@@ -64,6 +63,25 @@ class ServerProtocol:
         watcher: who looks on; nobody at first.
     """
 
+    __slots__ = (
+        "_eof",
+        "_events",
+        "_lines",
+        "_login",
+        "_on_answer",
+        "_output",
+        "_reception",
+        "conduct",
+        "facts",
+        "messages",
+        "phase",
+        "read",
+        "read_command",
+        "settings",
+        "transaction",
+        "watcher",
+    )
+
     def __init__(
         self, settings: ServerSettings, *, tls: TLSFacts | None = None, address: str = "", port: int = 0
     ) -> None:
@@ -79,7 +97,7 @@ class ServerProtocol:
         repair = settings.bare_newline == "normalize"
         self._lines = Lines(longest, max_discard_bytes=limits.max_discard_bytes, lenient_newlines=repair)
         self._output: list[bytes] = []
-        self._events: deque[Event] = deque()
+        self._events: list[Event] = []  # a few at most; an empty deque has 700 octets
         self._on_answer: Callable[[Answers], None] | None = None
         self._eof = False
         self.conduct = Conduct(self._events.append)
@@ -109,7 +127,7 @@ class ServerProtocol:
                 if not self._eof:
                     return None
                 self._end("connection lost in phase " + phase.value, AbortCause.LOST, expected=not self.in_message)
-        return self._events.popleft()
+        return self._events.pop(0)
 
     def answer(self, *answers: Reply | None) -> None:
         """Answer the event that asked: nothing or None for the usual, a reply, or one for each recipient.

@@ -38,7 +38,6 @@ _TEMPORARY = frozenset(
     for name in ("ECONNABORTED", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EAGAIN", "EINTR", "EPROTO")
     if hasattr(errno, name)
 )
-_CANNOT_SERVE = replies.make(421, "4.3.0", "internal error")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -185,8 +184,8 @@ class Acceptor:
             _, connection = await asyncio.get_running_loop().connect_accepted_socket(make, sock)
         except Exception:  # the session could not be made
             _log.exception("can't serve a connection")
-            self._tell_refused(name, _CANNOT_SERVE.text)
-            self._send_away(sock, _CANNOT_SERVE)
+            self._tell_refused(name, replies.BROKEN.text)
+            self._send_away(sock, replies.BROKEN)
             admission.release()
             return
         if not house.is_listening:  # accepted just before it was over

@@ -2,12 +2,22 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 
 from smtpx.errors import SMTPXError
 from smtpx.protocol.events import AbortCause
 
-__all__ = ["Body", "TransferAborted"]
+__all__ = ["Body", "TransferAborted", "add_piece"]
+
+_SMALL_BYTES = 4096  # an object for each octet of a client that sends one at a time would take fifty times the memory
+
+
+def add_piece(pieces: MutableSequence[bytes], piece: bytes) -> None:
+    """Keep one more piece; small ones are put together."""
+    if pieces and len(pieces[-1]) + len(piece) <= _SMALL_BYTES:
+        pieces[-1] += piece
+    else:
+        pieces.append(piece)
 
 
 class TransferAborted(SMTPXError):
@@ -28,10 +38,11 @@ class Body:
         is_complete: whether all of it has been received.
     """
 
-    __slots__ = ("_buffered", "_cause", "_on_taken", "_pieces", "_waiter", "is_complete", "size")
+    __slots__ = ("_buffered", "_cause", "_on_taken", "_pieces", "_start", "_waiter", "is_complete", "size")
 
     def __init__(self, on_taken: Callable[[], None]) -> None:
         self._pieces: deque[bytes] = deque()
+        self._start = 0  # in the first piece: what stands before was taken
         self._buffered = 0
         self._waiter: asyncio.Future[None] | None = None
         self._cause: AbortCause | None = None
@@ -49,21 +60,16 @@ class Body:
         return piece
 
     async def read(self, max_bytes: int | None = None) -> bytes:
-        """All of the rest, or up to `max_bytes` of it; empty at the end.
+        """All of the rest, or up to `max_bytes` of it; empty at the end. As with files, -1 is all.
 
         Raises:
             TransferAborted.
         """
-        if max_bytes is not None:
-            piece = await self._next()
-            if piece is not None and len(piece) > max_bytes:
-                self._pieces.appendleft(piece[max_bytes:])
-                self._buffered += len(piece) - max_bytes
-                piece = piece[:max_bytes]
-            return piece or b""
+        if max_bytes is not None and max_bytes >= 0:
+            return await self._next(max_bytes) or b""
         pieces: list[bytes] = []
         while (piece := await self._next()) is not None:
-            pieces.append(piece)
+            add_piece(pieces, piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def discard(self) -> int:
@@ -76,7 +82,7 @@ class Body:
             pass
         return self.size
 
-    async def _next(self) -> bytes | None:
+    async def _next(self, max_bytes: int | None = None) -> bytes | None:
         while not self._pieces:
             if self._cause is not None:
                 raise TransferAborted(self._cause)
@@ -88,10 +94,19 @@ class Body:
                 await self._waiter
             finally:
                 self._waiter = None
-        piece = self._pieces.popleft()
+        piece = self._take(max_bytes)
         self._buffered -= len(piece)
         self._on_taken()
         return piece
+
+    def _take(self, max_bytes: int | None) -> bytes:
+        start, first = self._start, self._pieces[0]
+        if max_bytes is not None and len(first) - start > max_bytes:
+            self._start += max_bytes
+            return first[start : self._start]
+        self._start = 0
+        self._pieces.popleft()
+        return first[start:] if start else first
 
     # For the connection ----------------------------------------------------------------------------------------------
 
@@ -107,7 +122,7 @@ class Body:
 
     def feed(self, piece: bytes) -> None:
         """One more piece."""
-        self._pieces.append(piece)
+        add_piece(self._pieces, piece)
         self._buffered += len(piece)
         self.size += len(piece)
         self._wake()
@@ -121,13 +136,13 @@ class Body:
         """It will not be complete; what the session has not read is dropped."""
         self._cause = cause
         self._pieces.clear()
-        self._buffered = 0
+        self._start = self._buffered = 0
         self._wake()
 
     def drop(self) -> None:
         """The session is done with it: forget what it did not read, and whoever wanted to know."""
         self._pieces.clear()
-        self._buffered = 0
+        self._start = self._buffered = 0
         self._on_taken = _nobody
 
     def _wake(self) -> None:

@@ -258,7 +258,7 @@ class Connection(Wire):
         while not exchange.is_waiting and not self.is_paused and count < _EVENTS_PER_TURN:
             if self._stopping and not core.is_asking:
                 core.close(replies.SHUTTING_DOWN, "shut down")
-            event = core.next_event()
+            event = exchange.next_event()
             if event is not None:
                 exchange.handle(event)
                 count += 1

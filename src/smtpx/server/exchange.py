@@ -28,6 +28,7 @@ from smtpx.protocol.events import (
     VerbAsked,
 )
 from smtpx.protocol.server import ServerProtocol
+from smtpx.sasl import ScramRecord, Secret
 from smtpx.server.body import Body, TransferAborted
 from smtpx.server.delivery import Delivery
 from smtpx.server.guard import Guard
@@ -47,6 +48,7 @@ __all__ = ["Exchange", "Shell"]
 _log = logging.getLogger("smtpx.server")
 _MAX_LOGGED_REFUSALS = 20  # of recipients, in one transaction: whoever guesses names must not fill the disk
 _MAX_LOGGED_ADDRESS = 320
+_NO_VERDICTS = Verdicts((), lambda: None)  # before the first message
 
 
 class Shell(Protocol):
@@ -102,6 +104,26 @@ class Exchange:
         logins: what is about AUTH.
     """
 
+    __slots__ = (
+        "_content_command",
+        "_core",
+        "_delivery",
+        "_guard",
+        "_hooks",
+        "_is_hurried",
+        "_loop",
+        "_own",
+        "_pause",
+        "_refused",
+        "_shell",
+        "_then",
+        "_transactions",
+        "_verdicts",
+        "_watch",
+        "is_waiting",
+        "logins",
+    )
+
     def __init__(
         self, core: ServerProtocol, hooks: Hooks, guard: Guard, shell: Shell, watch: Watch | None = None
     ) -> None:
@@ -113,10 +135,11 @@ class Exchange:
         self._watch = watch
         self._loop = asyncio.get_running_loop()
         self._delivery: Delivery | None = None
-        self._verdicts = Verdicts((), self._verdict_given)
+        self._verdicts = _NO_VERDICTS
         self._content_command = ""  # DATA or BDAT
         self._then: Callable[[], None] | None = None  # what the delivery is waited for to do
         self._pause: asyncio.TimerHandle | None = None
+        self._is_hurried = False  # no pauses any more
         self._refused = 0
         self._transactions = 0
         self.is_waiting = False
@@ -126,7 +149,26 @@ class Exchange:
         """Deal with an event of the protocol."""
         if self._watch is not None:
             self._watch.saw(event, self._loop.time())
-        self._HANDLERS[type(event)](self, event)
+        try:
+            self._HANDLERS[type(event)](self, event)
+        except Exception as error:
+            self._break_off(error)
+
+    def next_event(self) -> Event | None:
+        """The protocol's next event."""
+        try:
+            return self._core.next_event()
+        except Exception as error:
+            self._break_off(error)
+            return self._core.next_event()
+
+    def _break_off(self, error: Exception) -> None:
+        """What sessions raise is dealt with elsewhere: this is an extension or mechanism of somebody's, or our mistake.
+
+        Nobody knows in which state it has left the conversation, so that ends with 421 4.3.0, and in good order.
+        """
+        self._shell.log(logging.ERROR, "an extension raised, or we made a mistake", error=error)
+        self._core.close(replies.BROKEN, "internal error")
 
     # Hooks -----------------------------------------------------------------------------------------------------------
 
@@ -152,7 +194,18 @@ class Exchange:
     def answer(self, *answers: Reply | None) -> None:
         """Answer the protocol, if it still asks."""
         if self._core.is_asking:  # else the connection was closed in the meantime
-            self._core.answer(*answers)
+            try:
+                self._core.answer(*answers)
+            except Exception as error:
+                self._break_off(error)
+
+    def answer_lookup(self, record: ScramRecord | Secret | None) -> None:
+        """Answer a `LookupAsked`, if the protocol still asks."""
+        if self._core.is_asking:
+            try:
+                self._core.answer_lookup(record)
+            except Exception as error:
+                self._break_off(error)
 
     def _on_connect(self, event: ConnectAsked) -> None:
         self._shell.log(logging.INFO, "speaks for %s", self._shell.peer.address)
@@ -240,7 +293,10 @@ class Exchange:
     # Pauses ----------------------------------------------------------------------------------------------------------
 
     def pause(self, seconds: float, then: Callable[[], None]) -> None:
-        """Do nothing for a while, then `then`."""
+        """Do nothing for a while, then `then`; at once when there is nobody any more whom it could teach."""
+        if self._is_hurried:
+            then()
+            return
 
         def over() -> None:
             self._pause, self.is_waiting = None, False
@@ -252,6 +308,7 @@ class Exchange:
 
     def end_pause(self) -> None:
         """There is nobody any more whom a pause could teach, or whose login could be checked."""
+        self._is_hurried = True
         self.logins.give_up()
         if self._pause is not None:
             self._pause.cancel()
@@ -260,7 +317,8 @@ class Exchange:
 
     def _on_pause(self, event: PauseAsked) -> None:
         self._shell.flush()
-        self._shell.patience.await_handler(delay=event.seconds)
+        if not self._is_hurried:
+            self._shell.patience.await_handler(delay=event.seconds)
         self.pause(event.seconds, self.answer)
 
     # Messages --------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Who can reach a listener, and what it lets them do: what start-up checks judge."""
 
+import os
 import socket
 from dataclasses import dataclass
 
@@ -25,11 +26,11 @@ class Exposure:
     has_clear_auth: bool
 
 
-def is_reachable(host: str | None, unix: str | None, sock: socket.socket | None) -> tuple[str, bool]:
+def is_reachable(host: str | None, unix: str | os.PathLike[str] | None, sock: socket.socket | None) -> tuple[str, bool]:
     """Where a listener with these settings is, and whether other hosts can reach it."""
     if sock is not None:
         name: object = sock.getsockname()
         return endpoint_text(name), not is_local_peer(name)
     if unix is not None:
-        return unix, False
+        return os.fspath(unix), False
     return host or "all addresses", host is None or not (host == "localhost" or is_loopback(host))

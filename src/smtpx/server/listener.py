@@ -6,6 +6,7 @@ async with Server(MySession, port=2525) as server:
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from smtpx.errors import ConfigurationError
 from smtpx.extensions import STANDARD
 from smtpx.extensions.trusted_peers import TrustedPeers
-from smtpx.net.listening import Listening, descriptor_limit, listen
+from smtpx.net.listening import UNIX_MODE, Listening, descriptor_limit
 from smtpx.net.tls import without_tickets
 from smtpx.protocol.dialect import SMTP, Dialect
 from smtpx.protocol.extension import Extension, ExtensionSet
@@ -57,7 +58,8 @@ class Server:
         session: makes a `Session` for each connection: the class, or any callable.
         profile: what the server is for: "dev", "submission" (users log in, under TLS), "mx" (anybody delivers). It sets
             what the keywords below leave open; `limits` and `deadlines` replace those of the profile as a whole.
-        host, port, unix, tls, implicit_tls, proxy_protocol: the one listener; or give `listeners`.
+        host, port, unix, unix_mode, unix_group, tls, implicit_tls, proxy_protocol: the one `Listener`; or give
+            `listeners`.
         proxy_trusted: networks whose PROXY headers are believed; unix sockets always are.
         trusted_networks: peers that are spared default numbers per address (`DefaultCap`) and the greeting's delay, as
             loopback and unix sockets are spared those numbers.
@@ -89,7 +91,9 @@ class Server:
         profile: ProfileName | Profile = "dev",
         host: str | None = "127.0.0.1",
         port: int = 2525,
-        unix: str | None = None,
+        unix: str | os.PathLike[str] | None = None,
+        unix_mode: int = UNIX_MODE,
+        unix_group: str | int | None = None,
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
         proxy_protocol: bool = False,
@@ -119,46 +123,47 @@ class Server:
         trace: Trace | None = None,
         tls_watch_seconds: float | None = 60.0,
     ) -> None:
-        default = Listener(
-            host=host, port=port, unix=unix, tls=tls, implicit_tls=implicit_tls, proxy_protocol=proxy_protocol
+        one = Listener(
+            host=host,
+            port=port,
+            unix=unix,
+            unix_mode=unix_mode,
+            unix_group=unix_group,
+            tls=tls,
+            implicit_tls=implicit_tls,
+            proxy_protocol=proxy_protocol,
         )
-        self._places = tuple(listeners) if listeners is not None else (default,)
         chosen = profile_of(profile)
         deadlines = deadlines or chosen.deadlines
+        rules = ServerSettings(
+            hostname=hostname or host_name(),
+            dialect=dialect,
+            limits=limits or chosen.limits,
+            extensions=ExtensionSet(extensions),
+            mechanisms=served_by(session, given(mechanisms, MECHANISMS if chosen.offers_auth else ())),
+            require_tls=given(require_tls, chosen.require_tls),
+            require_auth=given(require_auth, chosen.require_auth),
+            allow_insecure_auth=allow_insecure_auth,
+            bare_newline=bare_newline,
+            nul=nul,
+            sync_check=given(sync_check, chosen.sync_check),
+            syntax=syntax,
+            source_routes=source_routes,
+            banner=banner,
+        )
         self._shell = ShellSettings(
-            protocol=ServerSettings(
-                hostname=hostname or host_name(),
-                dialect=dialect,
-                limits=limits or chosen.limits,
-                extensions=ExtensionSet(extensions),
-                mechanisms=served_by(session, given(mechanisms, MECHANISMS if chosen.offers_auth else ())),
-                require_tls=given(require_tls, chosen.require_tls),
-                require_auth=given(require_auth, chosen.require_auth),
-                allow_insecure_auth=allow_insecure_auth,
-                bare_newline=bare_newline,
-                nul=nul,
-                sync_check=given(sync_check, chosen.sync_check),
-                syntax=syntax,
-                source_routes=source_routes,
-                banner=banner,
-            ),
+            protocol=rules,
             deadlines=deadlines if timeout is None else deadlines.capped(timeout),
             greeting_delay_seconds=given(greeting_delay, chosen.greeting_delay),
             observer=shielded(observer),
             trace=trace,
             alpn=_MAIL_PROTOCOLS if alpn == "require" else None,
         )
-        check_places(self._places, self._shell.protocol)
-        maker: object = session
-        if isinstance(maker, ChecksExposure):
-            maker.check_exposure(self.exposures)
-        if not given(session_tickets, chosen.session_tickets):
-            for place in self._places:
-                without_tickets(place.tls)
-        contexts = (place.tls for place in self._places if place.tls is not None)
-        self.certificates = Certificates(contexts, self._shell.observer)
+        self._places = tuple(listeners) if listeners is not None else (one,)
+        self._check(session)
         self._tls_watch_seconds = tls_watch_seconds
-        self._guard = Guard(self._shell.protocol.limits, refuse_guessers=chosen.refuse_guessers)
+        self.certificates = self._certificates(tickets=given(session_tickets, chosen.session_tickets))
+        self._guard = Guard(rules.limits, refuse_guessers=chosen.refuse_guessers)
         self._guard.load.on_change = self._feel_pressure
         self._house = House(
             session=session,
@@ -172,6 +177,20 @@ class Server:
         self._running: list[asyncio.Task[None]] = []
         self._stopped = asyncio.Event()
         self._failure: Exception | None = None
+
+    def _check(self, session: Callable[[], Session]) -> None:
+        """See that the settings fit together, and let whoever makes sessions see who can reach them."""
+        check_places(self._places, self._shell.protocol)
+        maker: object = session
+        if isinstance(maker, ChecksExposure):
+            maker.check_exposure(self.exposures)
+
+    def _certificates(self, *, tickets: bool) -> Certificates:
+        contexts = [place.tls for place in self._places if place.tls is not None]
+        if not tickets:
+            for context in contexts:
+                without_tickets(context)
+        return Certificates(contexts, self._shell.observer)
 
     @property
     def exposures(self) -> list[Exposure]:
@@ -213,8 +232,7 @@ class Server:
         self._house.first_reserved = descriptor_limit() - self._shell.protocol.limits.descriptor_reserve
         try:
             for place in self._places:
-                opened = listen(host=place.host, port=place.port, unix=place.unix, sock=place.sock)
-                self._listening += [(place, each) for each in opened]
+                self._listening += [(place, each) for each in place.listen()]
         except BaseException:
             self._close_sockets()
             raise

@@ -24,6 +24,8 @@ __all__ = ["Logins"]
 class Logins:
     """Asks the session about one login after another, on behalf of its exchange."""
 
+    __slots__ = ("_core", "_exchange", "_guard", "_hooks", "_shell", "_turn")
+
     def __init__(self, exchange: "Exchange", core: ServerProtocol, hooks: Hooks, guard: Guard, shell: "Shell") -> None:
         self._exchange = exchange
         self._core = core
@@ -120,8 +122,7 @@ class Logins:
         self.end()
         record = outcome.value
         if outcome.error is None and (record is None or isinstance(record, ScramRecord | Secret)):
-            if self._core.is_asking:
-                self._core.answer_lookup(record)
+            self._exchange.answer_lookup(record)
             return
         wrong = TypeError(f"lookup returned {type(record).__name__}, not a record or None")
         refusal = self._hooks.reply_to("lookup", Outcome(None, outcome.error or wrong))

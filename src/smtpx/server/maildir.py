@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from smtpx.protocol.facts import TLSFacts
 from smtpx.protocol.replies import make
-from smtpx.server.body import Body
+from smtpx.server.body import Body, add_piece
 from smtpx.server.peer import Peer
 from smtpx.server.session import Reject, Session, ok
 from smtpx.wire.address import Mailbox
@@ -302,9 +302,6 @@ class MaildirSession(Session):
         self._maildir = maildir
         self._hostname = hostname
         self._protocol = protocol
-        self._sender = ""
-        self._recipients: list[Mailbox] = []
-        self._utf8 = False
 
     async def mail(self, sender: Mailbox, params: Params) -> Reply | None:
         """Refuse while the disk is full or broken."""
@@ -312,13 +309,6 @@ class MaildirSession(Session):
             raise Reject.storage_full()
         if not self._maildir.is_healthy and not await asyncio.to_thread(self._maildir.check):
             raise Reject.of(_STORE_FAILED)
-        self._sender = str(sender)
-        self._utf8 = any(param.keyword == "SMTPUTF8" for param in params)
-        return None
-
-    async def rcpt(self, recipient: Mailbox, params: Params) -> Reply | None:
-        """Everybody has a mailbox here."""
-        self._recipients.append(recipient)
         return None
 
     async def data(self, body: Body) -> Reply:
@@ -337,7 +327,7 @@ class MaildirSession(Session):
         pieces = [self._trace(message.name)]
         try:
             async for piece in body:
-                pieces.append(piece)
+                add_piece(pieces, piece)
                 if not spooled.keep(len(piece)):
                     data, pieces = b"".join(pieces), []
                     await asyncio.to_thread(message.write, data)
@@ -362,16 +352,14 @@ class MaildirSession(Session):
         self._maildir.is_healthy = False
         return Reject.of(_STORE_FAILED)
 
-    async def reset(self) -> None:
-        """Forget the envelope."""
-        self._sender, self._recipients = "", []
-
     def _trace(self, name: str) -> bytes:
-        peer = self.peer
-        lines = [f"Return-Path: <{self._sender}>\r\n"]
-        lines += [f"Delivered-To: {recipient}\r\n" for recipient in self._recipients]
+        # As the protocol has it, not as `mail` and `rcpt` were asked: a middleware may have refused after them.
+        peer, envelope = self.peer, self.envelope
+        recipients = envelope.recipients
+        lines = [f"Return-Path: <{envelope.sender or ''}>\r\n"]
+        lines += [f"Delivered-To: {recipient}\r\n" for recipient in recipients]
         hello = escape(peer.hello_name or "unknown", max_chars=255)
-        recipient = f"\r\n\tfor <{self._recipients[0]}>" if len(self._recipients) == 1 else ""
+        recipient = f"\r\n\tfor <{recipients[0]}>" if len(recipients) == 1 else ""
         lines.append(
             f"Received: from {hello} ({_literal(peer)})\r\n"
             f"\tby {self._hostname} (smtpx) with {self._with()}{_tls(peer.tls)}\r\n"
@@ -384,7 +372,8 @@ class MaildirSession(Session):
         peer = self.peer
         if not peer.is_extended:
             return self._protocol
-        base = "UTF8" + self._protocol if self._utf8 else self._protocol if self._protocol == "LMTP" else "ESMTP"
+        utf8 = any(param.keyword == "SMTPUTF8" for param in self.envelope.params)
+        base = "UTF8" + self._protocol if utf8 else self._protocol if self._protocol == "LMTP" else "ESMTP"
         return base + ("S" if peer.tls else "") + ("A" if peer.identity else "")
 
 

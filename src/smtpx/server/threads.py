@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 from smtpx.errors import ConfigurationError
 from smtpx.protocol.replies import make
 from smtpx.sasl import Credentials, ScramRecord, Secret
-from smtpx.server.body import Body
+from smtpx.server.body import Body, add_piece
 from smtpx.server.context import Context
 from smtpx.server.peer import Peer
 from smtpx.server.session import Reject, Session
@@ -343,7 +343,7 @@ class _InThreads(Session):
         size = 0
         try:
             async for piece in body:
-                pieces.append(piece)
+                add_piece(pieces, piece)
                 size += len(piece)
                 if size > _SPOOL_MEMORY:
                     if file is None:

@@ -81,6 +81,25 @@ class Watch:
         octets_in, octets_out: counted by the connection.
     """
 
+    __slots__ = (
+        "_begun",
+        "_behind_auth",
+        "_broken",
+        "_command",
+        "_core",
+        "_is_answered",
+        "_log",
+        "_mechanism",
+        "_now",
+        "_observers",
+        "_reason",
+        "_reply_is_due",
+        "_transaction",
+        "octets_in",
+        "octets_out",
+        "peer",
+    )
+
     def __init__(
         self, core: ServerProtocol, peer: Peer, observers: Sequence[ServerConnectionObserver], log: Log, now: float
     ) -> None:
