@@ -15,6 +15,7 @@ import pytest
 import smtpx
 from smtpx.errors import (
     AuthenticationError,
+    ConfigurationError,
     DeadlineError,
     LocalProtocolError,
     PermanentRefusal,
@@ -670,7 +671,7 @@ def test_transactions_section_4_1_bdat_and_all_refused_does_not_stop_the_pool(co
 def test_f20_a_hostile_hello_name_is_refused_before_connecting(colour: Colour, name: str) -> None:
     with ScriptedServer("S: 220 x\n", tolerant=True) as server:
         for options in ({"hello_name": name}, {"hello_name": name, "timeout": 5}):
-            with pytest.raises(LocalProtocolError, match="hello name"):
+            with pytest.raises(ConfigurationError, match="hello_name: the hello name is a host name"):
                 colour.open(f"smtp://localhost:{server.port}", **options)
         assert server.connections == 0
 

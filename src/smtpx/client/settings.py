@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from urllib.parse import parse_qsl, unquote
 
 from smtpx.client.observer import ClientObserver
-from smtpx.errors import ConfigurationError
+from smtpx.errors import ConfigurationError, LocalProtocolError
 from smtpx.extensions import ALL
 from smtpx.flows.session import Authentication, Security, check_hello_name
 from smtpx.flows.steps import Timeouts
@@ -115,7 +115,10 @@ class ClientSettings:
         if self.hello_name == "":
             raise ConfigurationError("hello_name is empty; None is for the host's own name")
         if self.hello_name is not None:
-            check_hello_name(self.hello_name)
+            try:
+                check_hello_name(self.hello_name)
+            except LocalProtocolError as error:
+                raise ConfigurationError(f"hello_name: {error.message}") from None
         if self.timeout is not None and not self.timeout > 0:
             raise ConfigurationError("timeout must be more than 0 seconds; None is for no limit")
         if self.ssl_context is not None and self.ca_file is not None:
