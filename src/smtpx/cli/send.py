@@ -110,6 +110,9 @@ def send(**options: Any) -> int:  # noqa: ANN401 - what click read; each option 
     are TLS from the first byte, all four with a good certificate; smtp+plain:// is never TLS; lmtp://,
     lmtp+unix:///path.
 
+    JSON has each recipient in one of three: "accepted", "refused" (has surely not got it; "code" is null where no reply
+    of the server says so, and "error" why) and "unknown" (may have it: to send again may be to send twice).
+
     Exit status: 0 everybody accepted; 1 some refused; 64 usage; 65 bad message or address, or more than this server
     takes; 66 a file can't be read; 69 refused for good, or the server lacks what was required; 75 try again later,
     whoever is "unknown" may have it; 76 the server broke the protocol; 77 wrong credentials.
@@ -207,8 +210,7 @@ def _open(path: str) -> IO[bytes]:
 def _report(
     options: dict[str, Any], recipients: list[str], result: SendResult | None, error: SMTPXError | None = None
 ) -> None:
-    is_lmtp = options["url"].lower().startswith("lmtp")
-    fates = fates_of(result, error, lmtp_recipients=recipients if is_lmtp else ())
+    fates = fates_of(result, error, recipients)
     if options["as_json"]:
         say(json.dumps(as_object(fates, result, error), indent=2))
     else:
