@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import smtpx
-from smtpx.cli.send import Client
+from smtpx.client.sync import Client
 from tests.cli.peers import child, command, run
 
 SEND = ("send", "--url", "smtp://127.0.0.1:1", "--from", "a@example.org", "--to", "b@example.net")

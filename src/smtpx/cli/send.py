@@ -12,13 +12,13 @@ from typing import IO, Any, TypeVar
 import click
 
 from smtpx.cli.compose import compose, party
+from smtpx.cli.interrupt import Interrupted, InterruptibleClient
 from smtpx.cli.login import login_options
 from smtpx.cli.output import complain, note, say
 from smtpx.cli.report import as_object, fates_of, show
 from smtpx.cli.sections import SectionedCommand, section
 from smtpx.cli.status import Status, status_of
 from smtpx.client.settings import ClientSettings
-from smtpx.client.sync import Client
 from smtpx.errors import LocalProtocolError, SMTPXError
 from smtpx.extensions.dsn import ENVID, NOTIFY
 from smtpx.flows.outcome import SendResult
@@ -115,7 +115,8 @@ def send(**options: Any) -> int:  # noqa: ANN401 - what click read; each option 
 
     Exit status: 0 everybody accepted; 1 some refused; 64 usage; 65 bad message or address, or more than this server
     takes; 66 a file can't be read; 69 refused for good, or the server lacks what was required; 75 try again later,
-    whoever is "unknown" may have it; 76 the server broke the protocol; 77 wrong credentials.
+    whoever is "unknown" may have it; 76 the server broke the protocol; 77 wrong credentials; 130
+    and 143 interrupted.
 
     \b
     Examples:
@@ -130,7 +131,7 @@ def send(**options: Any) -> int:  # noqa: ANN401 - what click read; each option 
         result = _send(options, recipients)
     except SMTPXError as error:
         _report(options, recipients, error.result if isinstance(error.result, SendResult) else None, error)
-        return status_of(error)
+        return error.status if isinstance(error, Interrupted) else status_of(error)
     except OSError as error:
         complain(f"can't read {error.filename or options['eml']}: {error.strerror}")
         return Status.NO_INPUT
@@ -156,7 +157,7 @@ def _check_url(settings: ClientSettings, options: dict[str, Any]) -> None:
 
 
 def _send(options: dict[str, Any], recipients: list[str]) -> SendResult:
-    with Client(options["url"], **_client_options(options)) as client, _message(options) as message:
+    with InterruptibleClient(options["url"], **_client_options(options)) as client, _message(options) as message:
         _check_url(client.settings, options)
         return client.send(
             message,
