@@ -49,7 +49,7 @@ def test_no_command_shows_which_there_are(capfd: pytest.CaptureFixture[str]) -> 
         (("serve", "--max-size", "0"), None),
         ((*SEND, "--timeout", "0"), None),
         ((*SEND, "--dsn-ret", "none"), None),
-        ((*SEND, "--eml", "/nonexistent/file"), None),
+        ((*SEND, "--ca", "/nonexistent/file"), None),
     ],
 )
 def test_a_mistake_is_one_line(capfd: pytest.CaptureFixture[str], words: tuple[str, ...], message: str | None) -> None:

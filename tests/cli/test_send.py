@@ -296,6 +296,23 @@ def test_a_file_that_can_not_be_read(capfd: Capture, monkeypatch: pytest.MonkeyP
     assert (outcome.status, outcome.err) == (66, f"smtpx: can't read {tmp_path}/x.eml: Permission denied\n")
 
 
+@pytest.mark.parametrize("option", ["--eml", "--attach", "--auth-password-file"])
+def test_66_no_such_file(capfd: Capture, tmp_path: Path, option: str) -> None:
+    for path, why in ((tmp_path / "none", "No such file or directory"), (tmp_path, "Is a directory")):
+        user = "me@" if "password" in option else ""
+        outcome = send(capfd, f"smtp://{user}127.0.0.1:1", option, path, "--json")
+        assert (outcome.status, outcome.out, outcome.err) == (66, "", f"smtpx: can't read {path}: {why}\n")
+
+
+def test_66_a_file_breaks_off(capfd: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(_: Path) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    outcome = send(capfd, "smtp://127.0.0.1:1", "--attach", tmp_path / "x")
+    assert (outcome.status, outcome.err) == (66, "smtpx: can't read a file: Input/output error\n")
+
+
 # What is printed ----------------------------------------------------------------------------------------------------
 
 
