@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+import time
+from typing import Any
 
 import pytest
 
@@ -71,6 +73,14 @@ def test_the_blocking_client_refuses_them() -> None:
         Connection.open("smtp://localhost", auth=BearerToken("u", token))
     with ScriptedServer(START, tolerant=True) as server, pytest.raises(ConfigurationError, match="async client"):
         Connection.open(url(server), auth=BearerToken("u", lambda: token()))
+
+
+@pytest.mark.parametrize("options", [{"timeout": 0.05}, {"timeouts": Timeouts(auth=0.05)}])
+def test_a_callable_that_comes_back_late(colour: Colour, options: dict[str, Any]) -> None:
+    auth = BearerToken("u", lambda: time.sleep(0.1) or "one")
+    with ScriptedServer(START, tolerant=True) as server, pytest.raises(DeadlineError, match="too long") as caught:
+        colour.open(url(server), auth=auth, **options)
+    assert caught.value.stage == "auth"
 
 
 def test_a_callable_that_never_comes_back() -> None:

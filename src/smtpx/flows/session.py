@@ -1,7 +1,7 @@
 """From the connection to READY: greeting, hello, STARTTLS, hello again, AUTH."""
 
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
@@ -217,11 +217,19 @@ def _usable(protocol: ClientProtocol, plan: SessionPlan, context: ExchangeContex
 def _start(plan: SessionPlan, mechanism: ClientMechanism, context: ExchangeContext) -> Flow[AuthExchange]:
     try:
         if mechanism.fetch is not None:
-            fetched: object = yield Call(mechanism.fetch, plan.timeouts.auth)
-            context = replace(context, fetched=fetched)
+            context = replace(context, fetched=(yield from _fetched(plan, mechanism, mechanism.fetch)))
         return mechanism.start(context)
     except SASLError as error:
         raise AuthenticationError(f"{mechanism.name} given up: {error}", mechanism=mechanism.name) from error
+
+
+def _fetched(plan: SessionPlan, mechanism: ClientMechanism, fetch: Callable[[], object]) -> Flow[object]:
+    """What a callable of the caller's gives; nothing of AUTH is said yet."""
+    try:
+        return (yield Call(fetch, plan.timeouts.auth))
+    except TransportError as error:
+        error.stage = error.stage or "auth"
+        raise
 
 
 def _binding_refused(error: AuthenticationError) -> bool:
