@@ -296,10 +296,10 @@ def test_a_file_that_can_not_be_read(capfd: Capture, monkeypatch: pytest.MonkeyP
     assert (outcome.status, outcome.err) == (66, f"smtpx: can't read {tmp_path}/x.eml: Permission denied\n")
 
 
-@pytest.mark.parametrize("option", ["--eml", "--attach", "--auth-password-file"])
+@pytest.mark.parametrize("option", ["--eml", "--attach", "--auth-password-file", "--auth-token-file"])
 def test_66_no_such_file(capfd: Capture, tmp_path: Path, option: str) -> None:
     for path, why in ((tmp_path / "none", "No such file or directory"), (tmp_path, "Is a directory")):
-        user = "me@" if "password" in option else ""
+        user = "me@" if "auth" in option else ""
         outcome = send(capfd, f"smtp://{user}127.0.0.1:1", option, path, "--json")
         assert (outcome.status, outcome.out, outcome.err) == (66, "", f"smtpx: can't read {path}: {why}\n")
 

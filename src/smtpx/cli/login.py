@@ -30,6 +30,7 @@ def login_options(options: dict[str, Any]) -> dict[str, Any]:
         chosen["password"] = _first_line(options["auth_password_file"])
     if options["auth_token_file"]:
         path = options["auth_token_file"]
+        _first_line(path)  # what is wrong with it shows before anybody is called
         chosen["token"] = lambda: _first_line(path)  # read again when the token is refused: it may be a fresh one
     if command := options["auth_token_command"]:
         chosen["token"] = lambda: _said_by(command, min(options["timeout"] or _COMMAND_SECONDS, _COMMAND_SECONDS))

@@ -11,6 +11,7 @@ from smtpx.errors import (
     LocalProtocolError,
     RefusedError,
     RemoteProtocolError,
+    SMTPXError,
     TransportError,
     UnsupportedError,
 )
@@ -157,7 +158,8 @@ def authenticate(protocol: ClientProtocol, plan: SessionPlan) -> Flow[Answer]:
 
     Raises:
         UnsupportedError: no mechanism in common, or none that may be used on this connection.
-        AuthenticationError: the server refused.
+        AuthenticationError: the server refused, or there was nothing to log in with: `__cause__` is what the callable
+            for a token raised.
     """
     auth = plan.auth
     if auth is None:
@@ -227,9 +229,16 @@ def _fetched(plan: SessionPlan, mechanism: ClientMechanism, fetch: Callable[[], 
     """What a callable of the caller's gives; nothing of AUTH is said yet."""
     try:
         return (yield Call(fetch, plan.timeouts.auth))
-    except TransportError as error:
+    except SMTPXError as error:
         error.stage = error.stage or "auth"
         raise
+    except SASLError:
+        raise
+    except Exception as error:  # whatever it raises, with texts of its own that may hold anything
+        text = f"{mechanism.name} given up: the callable for it raised {type(error).__name__}"
+        failed = AuthenticationError(text, mechanism=mechanism.name)
+        failed.is_temporary = isinstance(error, OSError)  # of the network, most likely
+        raise failed from error
 
 
 def _binding_refused(error: AuthenticationError) -> bool:

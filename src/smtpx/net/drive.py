@@ -74,7 +74,7 @@ def _perform(step: Step, stream: ByteStream, deadline: Deadline, chunks: Iterato
 
 
 def _call(function: Callable[[], object], timeout_seconds: float) -> object:
-    """What a function gives. It can't be hurried in the thread of the caller, but what comes too late does not count."""
+    """What a function gives. It can't be hurried in the caller's thread, but too late it does not count."""
     end = now() + timeout_seconds
     answer = function()
     if hasattr(answer, "__await__"):
