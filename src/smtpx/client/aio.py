@@ -56,7 +56,10 @@ class AsyncConnection:
             ConfigurationError, ConnectError, RefusedError, UnsupportedError, TLSError, AuthenticationError,
             DeadlineError, ConnectionLost, RemoteProtocolError.
         """
-        return _Opening(cls, settings_for(url, **options))
+        try:
+            return _Opening(cls, settings_for(url, **options))
+        finally:
+            del url, options  # a password may stand in them, and some tools show the variables of each frame
 
     @property
     def capabilities(self) -> Capabilities:
@@ -318,7 +321,10 @@ class AsyncClient:
     """
 
     def __init__(self, url: str | ClientSettings, **options: Unpack[ClientOptions]) -> None:
-        self.settings = settings_for(url, **options)
+        try:
+            self.settings = settings_for(url, **options)
+        finally:
+            del url, options  # a password may stand in them, and some tools show the variables of each frame
         self._policy: PoolPolicy[AsyncLink] = PoolPolicy(self.settings.limits)
         self._opening_settings = self.settings
         self._waiters: deque[asyncio.Future[None]] = deque()

@@ -68,7 +68,10 @@ def probe(url: str | ClientSettings, **options: Unpack[ClientOptions]) -> ProbeR
     Raises:
         ConfigurationError: for settings that make no sense.
     """
-    settings = replace(settings_for(url, **options), auth=None)
+    try:
+        settings = replace(settings_for(url, **options), auth=None)
+    finally:
+        del url, options  # a password may stand in them, and some tools show the variables of each frame
     report = _Visit(settings, verify=True).report()
     if isinstance(report.error, TLSError) and report.error.is_certificate:
         why = report.error.message
