@@ -154,7 +154,7 @@ class BulkCases:
             "sent",
             "sent",
             "sent",
-            "TypeError",
+            "SMTPXError",
             "LocalProtocolError",
             "PermanentRefusal",
             "sent",
@@ -165,6 +165,8 @@ class BulkCases:
         assert outcomes[0].message is good
         assert list(outcomes[2].unwrap().refused) == ["nobody@y.example"]
         assert isinstance(outcomes[5].error and outcomes[5].error.__cause__, ZeroDivisionError)
+        assert isinstance(outcomes[10].error and outcomes[10].error.__cause__, TypeError)
+        assert str(outcomes[10].error).endswith("not object")
         assert len(kept.bodies) == 9
         with pytest.raises(PermanentRefusal):
             outcomes[3].unwrap()
@@ -359,7 +361,7 @@ class BulkCases:
         with smtpx.ServerThread(session(Kept()), port=0) as server:
             messages = [Outgoing(Broken(), FROM, [TO]), *mails(2)]
             outcomes = self.send_many(f"smtp+plain://127.0.0.1:{server.port}", messages, options={"limits": ONE})
-        assert isinstance(outcomes[0].error, OSError)
+        assert isinstance(outcomes[0].error and outcomes[0].error.__cause__, OSError)
         assert [each.error for each in outcomes[1:]] == [None, None]
 
     def test_the_time_of_a_call_is_that_of_each_message(self) -> None:

@@ -47,7 +47,7 @@ def test_an_outcome_is_a_result_or_an_error() -> None:
     assert lost.is_unknown
     assert SendOutcome(0, None, error=RemoteProtocolError("what?", stage="final")).is_unknown
     assert not SendOutcome(0, None, error=LOST).is_unknown
-    assert not SendOutcome(0, None, error=TypeError("no")).is_unknown
+    assert not SendOutcome(0, None, error=SMTPXError("no")).is_unknown
     with pytest.raises(ConnectionLost):
         lost.unwrap()
     with pytest.raises(ValueError, match="without"):

@@ -65,13 +65,14 @@ class SendOutcome:
         index: its place among the messages, from 0.
         message: as it was given.
         result: what became of each recipient; at least one was accepted.
-        error: why nobody got it, or why that is not known (`is_unknown`).
+        error: why nobody got it, or why that is not known (`is_unknown`). What the message itself or other code of the
+            caller's raised is its `__cause__`.
     """
 
     index: int
     message: object
     result: SendResult | None = None
-    error: Exception | None = None
+    error: SMTPXError | None = None
 
     @property
     def is_unknown(self) -> bool:
@@ -86,7 +87,7 @@ class SendOutcome:
         """The result.
 
         Raises:
-            Exception: the error, if there is one.
+            SMTPXError: the error, if there is one.
         """
         if self.result is None:
             raise self.error or ValueError("an outcome without result and error")
@@ -297,8 +298,9 @@ class Run:
             self._tell(order, result, None)
             order.outcome = SendOutcome(order.index, order.given, result)
         else:
-            self._tell(order, None, outcome)
-            order.outcome = SendOutcome(order.index, order.given, error=outcome)
+            error = outcome if isinstance(outcome, SMTPXError) else _as_ours(outcome)
+            self._tell(order, None, error)
+            order.outcome = SendOutcome(order.index, order.given, error=error)
         order.mail = None
         self._wake()
 
@@ -432,6 +434,12 @@ class Hold:
             if order is not None:
                 self._run.put_back(order)
         self._first = self.alone = None
+
+
+def _as_ours(cause: Exception) -> SMTPXError:
+    error = SMTPXError(f"the message could not be sent: {type(cause).__name__}: {cause}")
+    error.__cause__ = cause
+    return error
 
 
 def _order_of(job: Job) -> Order:
