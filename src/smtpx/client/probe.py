@@ -63,7 +63,7 @@ def probe(url: str | ClientSettings, **options: Unpack[ClientOptions]) -> ProbeR
     """Look at a server. What goes wrong on the way stands in the report; credentials are not used.
 
     The certificate is checked whatever the URL says. If it is not good, a second connection looks at the rest without
-    checking. `timeout` is for each connection.
+    checking; if that does not come as far, the report is of the first. `timeout` is for each connection.
 
     Raises:
         ConfigurationError: for settings that make no sense.
@@ -75,7 +75,8 @@ def probe(url: str | ClientSettings, **options: Unpack[ClientOptions]) -> ProbeR
     report = _Visit(settings, verify=True).report()
     if isinstance(report.error, TLSError) and report.error.is_certificate:
         why = report.error.message
-        report = replace(_Visit(settings, verify=False).report(), certificate_error=why)
+        unchecked = _Visit(settings, verify=False).report()
+        report = replace(unchecked if unchecked.tls is not None else report, certificate_error=why)
     return report
 
 
