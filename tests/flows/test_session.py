@@ -53,6 +53,18 @@ def session(text: str, *, dialect: Dialect = SMTP, tls: Any = None, hello_name: 
     return outcomes[0]
 
 
+@pytest.mark.parametrize(
+    ("behind", "kind"),
+    [("250 more", RemoteProtocolError), ("250-mo", RemoteProtocolError), ("421 bye", TemporaryRefusal)],
+)
+def test_h058_something_unasked_behind_the_last_reply(behind: str, kind: type[SMTPXError]) -> None:
+    protocol = ClientProtocol()
+    dialogue = Dialogue(f"{HELLO}S: 250 x\nS: {behind}")
+    with pytest.raises(kind):
+        dialogue.run(open_session(protocol, SessionPlan(hello_name="me", security=Security.NONE)))
+    assert protocol.is_closed
+
+
 def test_c05_hello() -> None:
     protocol = session(HELLO + "S: 250-x\nS: 250-size 10\nS: 250 Auth login plain")
     assert protocol.capabilities["SIZE"] == "10"

@@ -90,6 +90,7 @@ def open_session(protocol: ClientProtocol, plan: SessionPlan) -> Flow[None]:
         RefusedError: greeting, hello or STARTTLS was refused.
         UnsupportedError: what the plan demands is not offered. Nothing secret was sent.
         AuthenticationError, TLSError: as they say.
+        RemoteProtocolError: for a reply that nobody asked for; TemporaryRefusal when it is a 421.
     """
     check_hello_name(plan.hello_name)
     greeting = yield from read_answer(protocol, plan.timeouts)
@@ -100,6 +101,15 @@ def open_session(protocol: ClientProtocol, plan: SessionPlan) -> Flow[None]:
         yield from _secure(protocol, plan)
     if plan.auth is not None:
         yield from authenticate(protocol, plan)
+    _expect_clean(protocol)
+
+
+def _expect_clean(protocol: ClientProtocol) -> None:
+    """See that nothing came behind the last reply; such a connection could carry no message."""
+    protocol.next_answer()
+    if not protocol.is_clean:
+        protocol.connection_closed()
+        raise RemoteProtocolError("a reply that nobody asked for", stage="hello")
 
 
 def say_hello(protocol: ClientProtocol, plan: SessionPlan) -> Flow[None]:
