@@ -20,6 +20,7 @@ from smtpx.errors import (
     ConnectionLost,
     LocalProtocolError,
     PermanentRefusal,
+    RemoteProtocolError,
     TemporaryRefusal,
 )
 from tests.client.dialogues import BODY, BODY_WIRE, ENVELOPE, FROM, LOCK, MESSAGE, QUIT, START, TO, url
@@ -82,6 +83,8 @@ def chunk(*, reset: bool = True, to: str = TO) -> str:
 
 OK = "S: 250 reset\nS: 250 m\nS: 250 r\nS: 250 done\n"
 FINE = chunk() + OK
+LOCK_ENVELOPE = f"C: MAIL FROM:<{FROM}>\nS: 250 m\nC: RCPT TO:<{TO}>\nS: 250 r\n"
+LOCK_END = f"C: DATA\nS: 354 go\n{BODY_WIRE}S: 250 done\n"
 THREE = [Outgoing(BODY, FROM, [TO])] * 3
 
 
@@ -352,6 +355,22 @@ class BulkCases:
             outcomes = self.send_many(url(server), messages, options={"limits": ONE})
             assert server.connections == 3
         assert [list(each.unwrap().accepted) for each in outcomes] == [list(dict.fromkeys(to)) for to in recipients]
+
+    def test_h058_something_unasked_behind_the_hello_is_no_reason_to_connect_for_ever(self) -> None:
+        for behind, kind in (("250 more", RemoteProtocolError), ("421 bye", TemporaryRefusal)):
+            script = f"S: 220 x\nC: EHLO me\nS: 250-x\nS: 250 SIZE\nS: {behind}\n"
+            with ScriptedServer(script, tolerant=True) as server:
+                outcomes = self.send_many(url(server), THREE, options={"limits": ONE})
+                assert server.connections <= 3
+            assert [type(each.error) for each in outcomes] == [kind] * 3
+
+    def test_what_is_done_of_a_message_is_told_when_the_rest_finds_no_connection(self) -> None:
+        first = f"S: 220 x\nC: EHLO me\nS: 250-x\nS: 250 LIMITS MAILMAX=1 RCPTMAX=1\n{LOCK_ENVELOPE}{LOCK_END}{QUIT}"
+        with ScriptedServer(first, "S: 421 enough\n", tolerant=True) as server:
+            outcomes = self.send_many(url(server), [Outgoing(BODY, FROM, [TO, "z@y.example"])], options={"limits": ONE})
+        error = outcomes[0].error
+        assert isinstance(error, TemporaryRefusal)
+        assert (list(error.result.accepted), error.result.refused) == ([TO], {})
 
     def test_a_file_that_can_not_be_read(self) -> None:
         class Broken(io.BytesIO):

@@ -365,7 +365,11 @@ class AsyncClient:
         mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines, binary=is_binary(wishes))
         fresh = repeated = False
         while True:
-            link = await self._acquire(fresh=fresh)
+            try:
+                link = await self._acquire(fresh=fresh)
+            except SMTPXError as error:
+                mail.add_parts(error)
+                raise
             fresh = True
             try:
                 result = await link.send(mail, wishes, strict=strict, smtputf8=smtputf8)

@@ -299,6 +299,8 @@ class Run:
             order.outcome = SendOutcome(order.index, order.given, result)
         else:
             error = outcome if isinstance(outcome, SMTPXError) else _as_ours(outcome)
+            if order.mail is not None:
+                order.mail.add_parts(error)
             self._tell(order, None, error)
             order.outcome = SendOutcome(order.index, order.given, error=error)
         order.mail = None
@@ -320,7 +322,7 @@ class Run:
         with self._lock:
             same_for_all = isinstance(error, SMTPXError) and not (error.is_temporary or isinstance(error, RefusedError))
             if same_for_all and not self._connected:
-                self._hopeless = error  # nobody is to try a wrong password a thousand times
+                self._hopeless = copy.copy(error)  # nobody is to try a wrong password a thousand times
             leaves = self._workers > 1 and self._hopeless is None
             if leaves:
                 self._max_workers = min(self._max_workers, self._workers - 1)  # more than this server takes

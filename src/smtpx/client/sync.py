@@ -319,7 +319,11 @@ class Client:
         mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines, binary=is_binary(wishes))
         fresh = repeated = False
         while True:
-            link = self._acquire(fresh=fresh)
+            try:
+                link = self._acquire(fresh=fresh)
+            except SMTPXError as error:
+                mail.add_parts(error)
+                raise
             fresh = True
             try:
                 result = link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
