@@ -325,18 +325,19 @@ class Run:
                 self._hopeless = copy.copy(error)  # nobody is to try a wrong password a thousand times
             leaves = self._workers > 1 and self._hopeless is None
             if leaves:
-                self._max_workers = min(self._max_workers, self._workers - 1)  # more than this server takes
+                self._workers -= 1  # here, and not when it is gone: two that fail at once must not both leave
+                self._max_workers = min(self._max_workers, self._workers)  # more than this server takes
         if leaves:
             self.put_back(order)
         else:
             self.settle(order, error)
         return not leaves
 
-    def leaves(self, *, connected: bool, crash: BaseException | None = None) -> None:
-        """A worker has ended."""
+    def leaves(self, *, connected: bool, crash: BaseException | None = None, gave_up: bool = False) -> None:
+        """A worker has ended; `gave_up`: because `not_connected` told it to."""
         self.crash = self.crash or crash
         with self._lock:
-            self._workers -= 1
+            self._workers -= not gave_up
             self._connected -= connected
             self._new -= not connected
         self._wake()
