@@ -1,6 +1,7 @@
 """Content on its way to recipients that were accepted, by DATA or BDAT, and the verdicts on it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from smtpx.errors import (
     ConnectionLost,
@@ -89,10 +90,11 @@ class BodySender:
 
         The end of DATA ends a transaction whatever its answer (RFC 5321 4.1.1.4). RFC 3030 does not say that of BDAT
         LAST: a server that still holds the recipients behind a refusal would give them the next message, so RSET goes
-        first.
+        first. All is known by then, so nobody waits for it longer than for a QUIT: the connection is closed instead.
         """
         if not (self._protocol.is_closed or any(answer.is_positive for answer in answers)):
-            yield from reset(self._protocol, self._timeouts)
+            short = self._timeouts.quit
+            yield from reset(self._protocol, replace(self._timeouts, other=short, block=short))
         return self.conclude(answers, used_chunking=True)
 
     def conclude(self, answers: list[Answer], *, used_chunking: bool) -> SendResult:
