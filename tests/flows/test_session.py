@@ -463,3 +463,22 @@ def test_h044_mechanisms_that_are_gone_under_tls_are_noted() -> None:
     )
     protocol = session(text, auth=USER, security=Security.STARTTLS)
     assert protocol.mechanisms_lost == ("SCRAM-SHA-256",)
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "is_temporary"),
+    [
+        (KeyError("s3cret"), AuthenticationError, False),
+        (ConnectionError("s3cret"), AuthenticationError, True),
+        (SASLError("the vault is locked"), AuthenticationError, False),
+        (ConnectionLost("no way"), ConnectionLost, True),
+    ],
+)
+def test_what_a_callable_for_a_token_raises(raised: Exception, kind: type[SMTPXError], is_temporary: bool) -> None:
+    def token() -> str:
+        raise raised
+
+    error = session(HELLO + "S: 250-x\nS: 250 AUTH XOAUTH2", auth=BearerToken("u", token), trusted_path=True)
+    assert (type(error), error.stage, error.is_temporary) == (kind, "auth", is_temporary)
+    assert raised in (error, error.__cause__)
+    assert "s3cret" not in str(error)
