@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from email.message import EmailMessage
 
-from smtpx import AsyncClient, Limits, Outgoing, SendOutcome, SMTPXError
+from smtpx import AsyncClient, Limits, Outgoing, SendOutcome
 
 
 def letters(sender: str, addresses: Iterable[str]) -> Iterator[Outgoing]:
@@ -29,7 +29,7 @@ def verdict(outcome: SendOutcome) -> str:
     """What to do about a letter that was not accepted."""
     if outcome.is_unknown:
         return "unknown"
-    return "later" if isinstance(outcome.error, SMTPXError) and outcome.error.is_temporary else "never"
+    return "later" if outcome.error is not None and outcome.error.is_temporary else "never"
 
 
 async def send_all(url: str, sender: str, addresses: Iterable[str]) -> tuple[int, list[str]]:

@@ -139,6 +139,8 @@ class PermanentRefusal(RefusedError):
 class AuthenticationError(SMTPXError):
     """The server did not accept the credentials; `reply` is its answer, None when it failed on our side.
 
+    What a callable for a token raised is the `__cause__`.
+
     `was_challenged`: it had asked for something first, so it knows the mechanism.
     """
 

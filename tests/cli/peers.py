@@ -210,6 +210,7 @@ class FakeServer:
 
     def _talk(self, connection: socket.socket) -> None:
         connection.settimeout(10)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a reply has left when the next thing happens
         with connection.makefile("rb") as file:
             going = self._give(connection, self._greeting)
             while going and (line := file.readline()):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import smtpx
-from smtpx.cli.send import Client
+from smtpx.client.sync import Client
 from tests.cli.peers import child, command, run
 
 SEND = ("send", "--url", "smtp://127.0.0.1:1", "--from", "a@example.org", "--to", "b@example.net")
@@ -49,7 +49,7 @@ def test_no_command_shows_which_there_are(capfd: pytest.CaptureFixture[str]) -> 
         (("serve", "--max-size", "0"), None),
         ((*SEND, "--timeout", "0"), None),
         ((*SEND, "--dsn-ret", "none"), None),
-        ((*SEND, "--eml", "/nonexistent/file"), None),
+        ((*SEND, "--ca", "/nonexistent/file"), None),
     ],
 )
 def test_a_mistake_is_one_line(capfd: pytest.CaptureFixture[str], words: tuple[str, ...], message: str | None) -> None:

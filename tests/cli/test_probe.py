@@ -114,6 +114,41 @@ def test_without_cryptography(capfd: Capture, tmp_path: Path, monkeypatch: pytes
     assert "needs smtpx[tls]" in outcome.out
 
 
+SECURE = "S: 220 x ready\nC: EHLO me\nS: 250-x\nS: 250-SIZE 1000\nS: 250 STARTTLS\nC: STARTTLS\n"
+
+
+@pytest.mark.parametrize("end", ["S: 454 not now\n", "S: 220 go\nS: junk\n", "S: 220 go\nEOF\n", "EOF\n"])
+def test_starttls_fails_and_what_was_seen_before_is_shown(capfd: Capture, end: str) -> None:
+    for scheme in ("smtp", "submission"):
+        with ScriptedServer(SECURE + end, tolerant=True) as server:
+            words = ("probe", f"{scheme}://127.0.0.1:{server.port}", "--helo", "me", "--timeout", "5")
+            outcome, as_json = run(capfd, *words), run(capfd, *words, "--json")
+        status = 76 if "junk" in end else 75
+        assert (outcome.status, as_json.status) == (status, status)
+        assert outcome.out.splitlines()[1:5] == [
+            "greeting: 220 x ready",
+            "offers in clear: STARTTLS",
+            "AUTH in clear: none",
+            "limits in clear: max_message_bytes: 1000",
+        ]
+        assert outcome.err.startswith("smtpx: ")
+        assert "(stage: starttls)" in outcome.err
+        seen = json.loads(as_json.out)
+        assert (seen["greeting"]["code"], seen["clear"]["extensions"]) == (220, {"SIZE": "1000", "STARTTLS": ""})
+        assert (seen["error"]["stage"], seen["secure"]) == ("starttls", None)
+
+
+def test_the_certificate_is_not_good_and_a_second_look_comes_to_nothing(capfd: Capture, tmp_path: Path) -> None:
+    context = server_context(AUTHORITY.issue("localhost"), tmp_path)
+    with ScriptedServer(SECURE + "S: 220 go\nTLS\n", "S: 421 not again\n", tls=context, tolerant=True) as server:
+        outcome = run(capfd, "probe", f"submission://localhost:{server.port}", "--helo", "me", "--timeout", "5")
+    assert outcome.status == 69
+    assert "greeting: 220 x ready\noffers in clear: STARTTLS\n" in outcome.out
+    assert "problem: unknown_issuer" in outcome.out
+    assert "without checking" not in outcome.out
+    assert "certificate" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("script", "scheme", "status", "said"),
     [

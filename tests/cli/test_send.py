@@ -296,6 +296,23 @@ def test_a_file_that_can_not_be_read(capfd: Capture, monkeypatch: pytest.MonkeyP
     assert (outcome.status, outcome.err) == (66, f"smtpx: can't read {tmp_path}/x.eml: Permission denied\n")
 
 
+@pytest.mark.parametrize("option", ["--eml", "--attach", "--auth-password-file", "--auth-token-file"])
+def test_66_no_such_file(capfd: Capture, tmp_path: Path, option: str) -> None:
+    for path, why in ((tmp_path / "none", "No such file or directory"), (tmp_path, "Is a directory")):
+        user = "me@" if "auth" in option else ""
+        outcome = send(capfd, f"smtp://{user}127.0.0.1:1", option, path, "--json")
+        assert (outcome.status, outcome.out, outcome.err) == (66, "", f"smtpx: can't read {path}: {why}\n")
+
+
+def test_66_a_file_breaks_off(capfd: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(_: Path) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    outcome = send(capfd, "smtp://127.0.0.1:1", "--attach", tmp_path / "x")
+    assert (outcome.status, outcome.err) == (66, "smtpx: can't read a file: Input/output error\n")
+
+
 # What is printed ----------------------------------------------------------------------------------------------------
 
 
@@ -323,7 +340,30 @@ def test_json_of_a_failure(capfd: Capture) -> None:
     message = value["error"].pop("message")
     assert message.startswith("can't connect to 127.0.0.1 port 1: Connection refused")
     error = {"type": "ConnectError", "stage": "connect"}
-    assert value == {"accepted": {}, "refused": {}, "unknown": {}, "reply": None, "tls": None, "error": error}
+    refused = {"b@example.net": {"code": None, "enhanced": None, "text": None}}
+    assert value == {"accepted": {}, "refused": refused, "unknown": {}, "reply": None, "tls": None, "error": error}
+
+
+@pytest.mark.parametrize("offers", [[], ["PIPELINING"], ["PIPELINING", "CHUNKING"]])
+@pytest.mark.parametrize(
+    ("answers", "codes"),
+    [
+        ({"MAIL": b"550 5.7.1 not you\r\n"}, [550, 550, 550]),
+        ({"RCPT": [b"550 5.1.1 no\r\n", b"421 4.3.2 bye\r\n", None]}, [550, 421, 421]),
+        ({"EHLO": b"521 5.3.2 no\r\n"}, [521, 521, 521]),
+        ({"MAIL": None}, [None, None, None]),
+    ],
+)
+def test_json_has_everybody_once(
+    capfd: Capture, offers: list[str], answers: dict[str, Any], codes: list[int | None]
+) -> None:
+    others = ("--to", "c@example.net", "--cc", "d@b\u00fccher.example", "--bcc", "b@example.net")
+    with FakeServer(answers, offers=offers) as server:
+        value = parsed(send(capfd, server.url, *others, "--json"))
+    everybody = dict(zip(["b@example.net", "c@example.net", "d@b\u00fccher.example"], codes, strict=True))
+    asked = value["refused"] if value["error"]["stage"] != "final" else value["unknown"]
+    assert {to: reply["code"] for to, reply in asked.items()} == everybody
+    assert sum(len(value[name]) for name in ("accepted", "refused", "unknown")) == 3
 
 
 @pytest.mark.parametrize("post", [{"tls": False}], indirect=True)

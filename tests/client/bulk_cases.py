@@ -20,6 +20,7 @@ from smtpx.errors import (
     ConnectionLost,
     LocalProtocolError,
     PermanentRefusal,
+    RemoteProtocolError,
     TemporaryRefusal,
 )
 from tests.client.dialogues import BODY, BODY_WIRE, ENVELOPE, FROM, LOCK, MESSAGE, QUIT, START, TO, url
@@ -82,6 +83,8 @@ def chunk(*, reset: bool = True, to: str = TO) -> str:
 
 OK = "S: 250 reset\nS: 250 m\nS: 250 r\nS: 250 done\n"
 FINE = chunk() + OK
+LOCK_ENVELOPE = f"C: MAIL FROM:<{FROM}>\nS: 250 m\nC: RCPT TO:<{TO}>\nS: 250 r\n"
+LOCK_END = f"C: DATA\nS: 354 go\n{BODY_WIRE}S: 250 done\n"
 THREE = [Outgoing(BODY, FROM, [TO])] * 3
 
 
@@ -154,7 +157,7 @@ class BulkCases:
             "sent",
             "sent",
             "sent",
-            "TypeError",
+            "SMTPXError",
             "LocalProtocolError",
             "PermanentRefusal",
             "sent",
@@ -165,6 +168,8 @@ class BulkCases:
         assert outcomes[0].message is good
         assert list(outcomes[2].unwrap().refused) == ["nobody@y.example"]
         assert isinstance(outcomes[5].error and outcomes[5].error.__cause__, ZeroDivisionError)
+        assert isinstance(outcomes[10].error and outcomes[10].error.__cause__, TypeError)
+        assert str(outcomes[10].error).endswith("not object")
         assert len(kept.bodies) == 9
         with pytest.raises(PermanentRefusal):
             outcomes[3].unwrap()
@@ -351,6 +356,22 @@ class BulkCases:
             assert server.connections == 3
         assert [list(each.unwrap().accepted) for each in outcomes] == [list(dict.fromkeys(to)) for to in recipients]
 
+    def test_h058_something_unasked_behind_the_hello_is_no_reason_to_connect_for_ever(self) -> None:
+        for behind, kind in (("250 more", RemoteProtocolError), ("421 bye", TemporaryRefusal)):
+            script = f"S: 220 x\nC: EHLO me\nS: 250-x\nS: 250 SIZE\nS: {behind}\n"
+            with ScriptedServer(script, tolerant=True) as server:
+                outcomes = self.send_many(url(server), THREE, options={"limits": ONE})
+                assert server.connections <= 3
+            assert [type(each.error) for each in outcomes] == [kind] * 3
+
+    def test_what_is_done_of_a_message_is_told_when_the_rest_finds_no_connection(self) -> None:
+        first = f"S: 220 x\nC: EHLO me\nS: 250-x\nS: 250 LIMITS MAILMAX=1 RCPTMAX=1\n{LOCK_ENVELOPE}{LOCK_END}{QUIT}"
+        with ScriptedServer(first, "S: 421 enough\n", tolerant=True) as server:
+            outcomes = self.send_many(url(server), [Outgoing(BODY, FROM, [TO, "z@y.example"])], options={"limits": ONE})
+        error = outcomes[0].error
+        assert isinstance(error, TemporaryRefusal)
+        assert (list(error.result.accepted), error.result.refused) == ([TO], {})
+
     def test_a_file_that_can_not_be_read(self) -> None:
         class Broken(io.BytesIO):
             def read(self, size: int | None = -1, /) -> bytes:
@@ -359,7 +380,7 @@ class BulkCases:
         with smtpx.ServerThread(session(Kept()), port=0) as server:
             messages = [Outgoing(Broken(), FROM, [TO]), *mails(2)]
             outcomes = self.send_many(f"smtp+plain://127.0.0.1:{server.port}", messages, options={"limits": ONE})
-        assert isinstance(outcomes[0].error, OSError)
+        assert isinstance(outcomes[0].error and outcomes[0].error.__cause__, OSError)
         assert [each.error for each in outcomes[1:]] == [None, None]
 
     def test_the_time_of_a_call_is_that_of_each_message(self) -> None:

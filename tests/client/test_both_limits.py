@@ -119,6 +119,17 @@ def test_a_part_refused_and_a_part_lost(colour: Colour) -> None:
     assert list(refusal.value.result.accepted) == [A]
 
 
+def test_a_part_is_done_and_no_connection_is_to_be_had_for_the_rest(colour: Colour) -> None:
+    script = start("LIMITS MAILMAX=1 RCPTMAX=1") + transaction(A) + QUIT
+    with (
+        ScriptedServer(script, "S: 421 enough\n", tolerant=True) as server,
+        colour.client(url(server)) as client,
+        pytest.raises(TemporaryRefusal) as caught,
+    ):
+        client.send(BODY, sender=FROM, recipients=[A, B])
+    assert (list(caught.value.result.accepted), caught.value.result.refused) == ([A], {})
+
+
 def test_a_single_part_that_is_refused_is_the_servers_own_word(colour: Colour) -> None:
     script = start("LIMITS RCPTMAX=5") + f"C: MAIL FROM:<{FROM}>\nS: 550 not you\n" + QUIT
     with (

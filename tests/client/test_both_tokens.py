@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
+import time
+from typing import Any
 
 import pytest
 
 from smtpx.client.aio import AsyncClient
 from smtpx.client.sync import Client, Connection
-from smtpx.errors import ConfigurationError, DeadlineError
+from smtpx.errors import AuthenticationError, ConfigurationError, ConnectError, DeadlineError
 from smtpx.flows.steps import Timeouts
 from smtpx.sasl import BearerToken
 from tests.client.dialogues import BODY, FROM, TO, url
@@ -73,6 +75,57 @@ def test_the_blocking_client_refuses_them() -> None:
         Connection.open(url(server), auth=BearerToken("u", lambda: token()))
 
 
+@pytest.mark.parametrize("options", [{"timeout": 0.05}, {"timeouts": Timeouts(auth=0.05)}])
+def test_a_callable_that_comes_back_late(colour: Colour, options: dict[str, Any]) -> None:
+    auth = BearerToken("u", lambda: time.sleep(0.1) or "one")
+    with ScriptedServer(START, tolerant=True) as server, pytest.raises(DeadlineError, match="too long") as caught:
+        colour.open(url(server), auth=auth, **options)
+    assert caught.value.stage == "auth"
+
+
+class Broken(Exception):
+    """What a caller's own code may raise."""
+
+
+@pytest.mark.parametrize(("error", "is_temporary"), [(Broken("s3cret"), False), (ConnectionError("s3cret"), True)])
+def test_a_callable_that_raises(colour: Colour, error: Exception, is_temporary: bool) -> None:
+    def token() -> str:
+        raise error
+
+    with ScriptedServer(START + QUIT) as server, pytest.raises(AuthenticationError) as caught:
+        colour.open(url(server), auth=BearerToken("u", token))
+    assert (caught.value.__cause__, caught.value.stage, caught.value.reply) == (error, "auth", None)
+    assert str(caught.value) == f"XOAUTH2 given up: the callable for it raised {type(error).__name__} (stage: auth)"
+    assert caught.value.is_temporary is is_temporary
+
+
+def test_a_callable_that_raises_leaves_the_connection_as_it_was(colour: Colour) -> None:
+    def token() -> str:
+        raise Broken
+
+    with ScriptedServer(START + "C: NOOP\nS: 250 ok\n" + QUIT) as server, colour.open(url(server)) as connection:
+        with pytest.raises(AuthenticationError):
+            connection.auth(BearerToken("u", token))
+        connection.noop()
+
+
+def test_a_callable_that_raises_the_second_time(colour: Colour) -> None:
+    tokens = ["one"]
+    script = START + ONE + "S: 535 stale\n" + QUIT
+    with ScriptedServer(script) as server, pytest.raises(AuthenticationError) as caught:
+        colour.open(url(server), auth=BearerToken("u", lambda: tokens.pop(0)))
+    assert isinstance(caught.value.__cause__, IndexError)
+
+
+def test_errors_of_ours_from_a_callable_stay_what_they_are(colour: Colour) -> None:
+    def token() -> str:
+        raise ConnectError("no way to the issuer")
+
+    with ScriptedServer(START + QUIT) as server, pytest.raises(ConnectError) as caught:
+        colour.open(url(server), auth=BearerToken("u", token))
+    assert (caught.value.stage, caught.value.__cause__) == ("auth", None)
+
+
 def test_a_callable_that_never_comes_back() -> None:
     async def main() -> None:
         async def token() -> str:
@@ -87,7 +140,8 @@ def test_a_callable_that_never_comes_back() -> None:
             with pytest.raises(DeadlineError, match="too long"):
                 await impatient_client.send(BODY, sender=FROM, recipients=[TO])
             failing_client = AsyncClient(url(server), auth=BearerToken("u", impatient))
-            with pytest.raises(TimeoutError, match="mine"):
+            with pytest.raises(AuthenticationError) as caught:
                 await failing_client.send(BODY, sender=FROM, recipients=[TO])
+            assert isinstance(caught.value.__cause__, TimeoutError)
 
     asyncio.run(main())

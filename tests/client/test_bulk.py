@@ -47,7 +47,7 @@ def test_an_outcome_is_a_result_or_an_error() -> None:
     assert lost.is_unknown
     assert SendOutcome(0, None, error=RemoteProtocolError("what?", stage="final")).is_unknown
     assert not SendOutcome(0, None, error=LOST).is_unknown
-    assert not SendOutcome(0, None, error=TypeError("no")).is_unknown
+    assert not SendOutcome(0, None, error=SMTPXError("no")).is_unknown
     with pytest.raises(ConnectionLost):
         lost.unwrap()
     with pytest.raises(ValueError, match="without"):
@@ -128,13 +128,26 @@ def test_a_worker_that_gets_no_connection_leaves_the_work_to_others() -> None:
     assert run.add(mail)
     order = take(run)
     assert not run.not_connected(order, ConnectError("full"))
-    run.leaves(connected=False)
+    run.leaves(connected=False, gave_up=True)
     assert take(run) is order
     assert not run.add(mail)  # one is all that this server takes
     assert run.not_connected(order, ConnectError("gone"))
     outcome = run.next_outcome()
     assert outcome is not None
     assert isinstance(outcome.error, ConnectError)
+
+
+def test_of_two_workers_that_get_no_connection_at_once_one_stays() -> None:
+    run = Run(Limits(max_connections=2, max_in_flight=1), OPTIONS, wake=lambda: None)
+    mail = Outgoing(BODY, FROM, [TO])
+    assert run.add(mail)
+    assert run.add(mail)
+    first, second = take(run), take(run)
+    assert not run.not_connected(first, ConnectError("full"))
+    assert run.not_connected(second, ConnectError("full"))  # although the first is not gone yet
+    run.leaves(connected=False, gave_up=True)
+    assert take(run) is first
+    assert run.not_connected(first, ConnectError("full"))
 
 
 def test_what_is_the_same_for_all_is_tried_once() -> None:

@@ -50,6 +50,19 @@ def test_starttls(tmp_path: Path) -> None:
     assert list(report.seconds) == ["connect", "greeting", "hello", "tls"]
 
 
+def test_the_look_without_checking_comes_to_nothing(tmp_path: Path) -> None:
+    context = server_context(AUTHORITY.issue("localhost"), tmp_path)
+    with ScriptedServer(TLS_SCRIPT, "S: 421 not again\n", tls=context, tolerant=True) as server:
+        report = probe(f"smtp://localhost:{server.port}?hello_name=me")
+        assert server.connections == 2
+    assert isinstance(report.error, TLSError)
+    assert report.certificate_error == report.error.message
+    assert report.greeting is not None
+    assert report.greeting.code == 220
+    assert "STARTTLS" in report.offered
+    assert report.tls is None
+
+
 def test_implicit_tls(tmp_path: Path) -> None:
     context = server_context(AUTHORITY.issue("localhost"), tmp_path)
     with ScriptedServer("TLS\n" + CLEAR + QUIT, tls=context) as server:

@@ -13,7 +13,7 @@ from smtpx.errors import (
     UnsupportedError,
 )
 from smtpx.flows.content import Content
-from smtpx.flows.steps import NextChunk, Receive, Send
+from smtpx.flows.steps import NextChunk, Receive, Send, Timeouts
 from smtpx.protocol.dialect import LMTP
 from smtpx.protocol.limits import ClientLimits
 from tests.flows.cases import (
@@ -46,9 +46,37 @@ def test_small_message_in_one_write() -> None:
 
 
 def test_bdat_refused_for_all() -> None:
-    error = deliver(GROUP + BDAT + "S: 250 ok\nS: 250 a\nS: 550 b\nS: 250 c\nS: 554 spam", offers=BOTH)
+    replies = "S: 250 ok\nS: 250 a\nS: 550 b\nS: 250 c\nS: 554 spam\n"
+    error = deliver(GROUP + BDAT + replies + "C: RSET\nS: 250 reset", offers=BOTH)
     assert codes(error.result) == ({}, {"a": 554, "b": 550, "c": 554})
     assert error.result.refused["a@x.example"].stage == "final"
+
+
+@pytest.mark.parametrize(("end", "is_clean"), [("S: 250 reset", True), ("S: 502 what?", False), ("EOF", False)])
+def test_bdat_refused_in_lock_step_and_reset_before_another_message(end: str, is_clean: bool) -> None:
+    lines = "C: MAIL FROM:<s@x.example>\nS: 250 ok\nC: RCPT TO:<a@x.example>\nS: 250 a\n"
+    refused = lines + "C: BDAT 4 LAST\nC: ab\nS: 554 spam\nC: RSET\n" + end
+    error = deliver(refused, offers="CHUNKING", to=ABC[:1], content=b"ab\r\n", then_clean=is_clean)
+    assert codes(error.result) == ({}, {"a": 554})
+
+
+def test_nobody_waits_long_for_the_reset_behind_a_refusal() -> None:
+    case = Case("CHUNKING")
+    times = Timeouts(quit=0.5)
+    flow = case.start(ABC[:1], timeouts=times).deliver(Content.of(b"ab\r\n"))
+    step, replies = next(flow), [b"250 m\r\n", b"250 a\r\n", b"554 spam\r\n"]
+    while not (isinstance(step, Send) and step.pieces == (b"RSET\r\n",)):
+        step = flow.send(replies.pop(0) if isinstance(step, Receive) else None)
+    assert step.timeout_seconds == times.quit
+    assert flow.send(None) == Receive(times.quit, continued=False)
+
+
+@pytest.mark.parametrize(("second", "reset"), [("550 no", "C: RSET\nS: 250 reset"), ("250 kept", "")])
+def test_lmtp_bdat_is_reset_when_nobody_got_it(second: str, reset: str) -> None:
+    lines = "C: MAIL FROM:<s@x.example>\nS: 250 ok\nC: RCPT TO:<a@x.example>\nS: 250 a\n"
+    lines += "C: RCPT TO:<b@x.example>\nS: 250 b\nC: BDAT 4 LAST\nC: ab\nS: 554 spam\n"
+    outcome = deliver(f"{lines}S: {second}\n{reset}", offers="CHUNKING", to=ABC[:2], content=b"ab\r\n", dialect=LMTP)
+    assert codes(getattr(outcome, "result", outcome))[1]["a"] == 554
 
 
 def test_bdat_421_closes() -> None:

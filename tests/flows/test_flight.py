@@ -308,11 +308,16 @@ def test_what_can_not_be_sent_is_told_at_once() -> None:
 
 def test_words_of_an_extension_that_can_not_be_said() -> None:
     bad = job("b", body=b"bad\r\n", extensions=[*STANDARD, Garbage()])
-    played = Played(chunk("a") + say("250 reset") + "CLOSE", job("a"), bad, job("c"), clean=False)
-    assert isinstance(played["a"], ConnectionLost)
+    text = chunk("a") + say(*OK) + chunk("c", reset=False) + say(*OK[1:])
+    played = Played(text, job("a"), bad, job("c"), cuts=(None,))
     assert isinstance(played["b"], LocalProtocolError)
-    played = Played("CLOSE", bad, clean=False)
-    assert isinstance(played["b"], LocalProtocolError)
+    assert (str(played["b"]), played["b"].stage) == (
+        "a control character in the argument of MAIL (stage: mail)",
+        "mail",
+    )
+    assert played["a"].accepted
+    assert played["c"].accepted
+    assert isinstance(Played("", bad)["b"], LocalProtocolError)
 
 
 # With DATA ---------------------------------------------------------------------------------------------------------

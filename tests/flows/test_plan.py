@@ -23,6 +23,7 @@ from tests.flows.cases import (
     ONE_OK,
     PIPE,
     WIRE,
+    Case,
     codes,
     deliver,
     mailboxes,
@@ -96,6 +97,16 @@ class Noted(Extension):
 
     def dress_rcpt(self, options: Any, offer: Any) -> list[str]:
         return [f"XNOTE={options['note']}"] if "note" in options and offer is not None else []
+
+
+def test_a_word_with_a_control_character_is_refused_before_anything_is_said() -> None:
+    notes = {"a@x.example": {"note": "1\r\nRSET"}}
+    case = Case(PIPE + ",XNOTE")
+    flow = case.start(ABC[:1], extensions=[Noted()], rcpt_options=notes).deliver(Content.of(BODY))
+    with pytest.raises(LocalProtocolError, match="argument of RCPT") as caught:
+        next(flow)
+    assert caught.value.stage == "rcpt"
+    assert case.protocol.is_clean
 
 
 def test_wishes_for_each_recipient() -> None:

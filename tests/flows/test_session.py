@@ -53,6 +53,18 @@ def session(text: str, *, dialect: Dialect = SMTP, tls: Any = None, hello_name: 
     return outcomes[0]
 
 
+@pytest.mark.parametrize(
+    ("behind", "kind"),
+    [("250 more", RemoteProtocolError), ("250-mo", RemoteProtocolError), ("421 bye", TemporaryRefusal)],
+)
+def test_h058_something_unasked_behind_the_last_reply(behind: str, kind: type[SMTPXError]) -> None:
+    protocol = ClientProtocol()
+    dialogue = Dialogue(f"{HELLO}S: 250 x\nS: {behind}")
+    with pytest.raises(kind):
+        dialogue.run(open_session(protocol, SessionPlan(hello_name="me", security=Security.NONE)))
+    assert protocol.is_closed
+
+
 def test_c05_hello() -> None:
     protocol = session(HELLO + "S: 250-x\nS: 250-size 10\nS: 250 Auth login plain")
     assert protocol.capabilities["SIZE"] == "10"
@@ -451,3 +463,22 @@ def test_h044_mechanisms_that_are_gone_under_tls_are_noted() -> None:
     )
     protocol = session(text, auth=USER, security=Security.STARTTLS)
     assert protocol.mechanisms_lost == ("SCRAM-SHA-256",)
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "is_temporary"),
+    [
+        (KeyError("s3cret"), AuthenticationError, False),
+        (ConnectionError("s3cret"), AuthenticationError, True),
+        (SASLError("the vault is locked"), AuthenticationError, False),
+        (ConnectionLost("no way"), ConnectionLost, True),
+    ],
+)
+def test_what_a_callable_for_a_token_raises(raised: Exception, kind: type[SMTPXError], is_temporary: bool) -> None:
+    def token() -> str:
+        raise raised
+
+    error = session(HELLO + "S: 250-x\nS: 250 AUTH XOAUTH2", auth=BearerToken("u", token), trusted_path=True)
+    assert (type(error), error.stage, error.is_temporary) == (kind, "auth", is_temporary)
+    assert raised in (error, error.__cause__)
+    assert "s3cret" not in str(error)

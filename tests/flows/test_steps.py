@@ -21,7 +21,7 @@ from smtpx.flows.steps import Timeouts
         ("verify", 300),
         ("noop", 300),
         ("xclient", 300),
-        ("quit", 10),
+        ("quit", 2),
     ],
 )
 def test_rfc5321_4_5_3_2_waits(stage: str, seconds: float) -> None:

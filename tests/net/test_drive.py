@@ -2,12 +2,13 @@
 
 # ruff: noqa: ANN401 - answers of any type
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
 import pytest
 
-from smtpx.errors import ConfigurationError, ConnectionLost
+from smtpx.errors import ConfigurationError, ConnectionLost, DeadlineError
 from smtpx.flows.steps import Call, Close, NextChunk, Poll, Receive, Send, StartTLS
 from smtpx.net.deadlines import Deadline
 from smtpx.net.drive import arun, run
@@ -111,6 +112,22 @@ def test_ends(colour: str) -> None:
 
 def calling(function: Callable[[], object]) -> Generator[Any, Any, object]:
     return (yield Call(function, 5))
+
+
+def test_what_a_call_gives_too_late_does_not_count() -> None:
+    def late() -> str:
+        time.sleep(0.02)
+        return "late"
+
+    def flow() -> Generator[Any, Any, object]:
+        return (yield Call(late, 0.01))
+
+    with pytest.raises(DeadlineError, match="too long"):
+        run(flow(), Stream(), Deadline())
+    with pytest.raises(DeadlineError, match="too long"):
+        run(calling(late), Stream(), Deadline(0.01))
+    with pytest.raises(DeadlineError, match="used up"):
+        run(calling(lambda: 7), Stream(), Deadline(-1))
 
 
 def test_calls_of_the_callers_own() -> None:

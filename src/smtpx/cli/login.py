@@ -30,9 +30,10 @@ def login_options(options: dict[str, Any]) -> dict[str, Any]:
         chosen["password"] = _first_line(options["auth_password_file"])
     if options["auth_token_file"]:
         path = options["auth_token_file"]
+        _first_line(path)  # what is wrong with it shows before anybody is called
         chosen["token"] = lambda: _first_line(path)  # read again when the token is refused: it may be a fresh one
     if command := options["auth_token_command"]:
-        chosen["token"] = lambda: _said_by(command)
+        chosen["token"] = lambda: _said_by(command, min(options["timeout"] or _COMMAND_SECONDS, _COMMAND_SECONDS))
     if options["mechanisms"]:
         chosen["auth_mechanisms"] = [name.upper() for name in options["mechanisms"]]
     return {**chosen, **_certificate(options, has_secret=bool(given))}
@@ -62,13 +63,13 @@ def _first_line(path: str) -> str:
         raise click.UsageError(f"{path}: not text") from None
 
 
-def _said_by(command: str) -> str:
+def _said_by(command: str, timeout_seconds: float) -> str:
     try:
         done = subprocess.run(  # noqa: S602 - it is the user's own command, in the user's own shell
-            command, shell=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=_COMMAND_SECONDS, check=False
+            command, shell=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=timeout_seconds, check=False
         )
     except subprocess.TimeoutExpired:
-        raise SASLError(f"--auth-token-command took more than {_COMMAND_SECONDS} s") from None
+        raise SASLError(f"--auth-token-command took more than {timeout_seconds:g} s") from None
     if done.returncode:
         raise SASLError(f"--auth-token-command ended with status {done.returncode}")
     return done.stdout.decode("ascii", "replace").strip()

@@ -111,7 +111,7 @@ class _Finding:
                 self.problems = [Problem("not_trusted", report.certificate_error)]
         except ValueError:
             pass  # it stands among the problems
-        if report.certificate_error:
+        if report.certificate_error and report.tls is not None:
             self.notes.append("the certificate is not good; what follows was seen without checking it")
 
     def _judge_offers(self) -> None:

@@ -9,36 +9,62 @@ from smtpx.flows.outcome import SendResult
 from smtpx.protocol.facts import TLSFacts
 from smtpx.wire.address import Mailbox
 from smtpx.wire.reply import Reply
+from smtpx.wire.syntax import WireError
 
 __all__ = ["Fates", "as_object", "fates_of", "show"]
 
 
 class Fates(NamedTuple):
-    """Whom the message has reached, whom not, and of whom nobody knows; a reply is None where there was none."""
+    """Whom the message has reached, whom it has surely not, and of whom nobody knows.
+
+    A reply is None where there was none. One of `refused` is the recipient's own, or else that of the error which ended
+    it all before the recipient's turn.
+    """
 
     accepted: Mapping[str, Reply]
-    refused: Mapping[str, RefusedError]
+    refused: Mapping[str, Reply | None]
     unknown: Mapping[str, Reply | None]
 
 
-def fates_of(result: SendResult | None, error: SMTPXError | None, *, lmtp_recipients: Sequence[str] = ()) -> Fates:
-    """Each recipient's.
+def fates_of(result: SendResult | None, error: SMTPXError | None, recipients: Sequence[str]) -> Fates:
+    """Each recipient's: everybody is in one of the three.
 
     Args:
-        lmtp_recipients: all of them, if each was to have a verdict of its own: the result does not name those whose
-            verdict was lost.
+        recipients: all of them, as they were given. A result does not name those whom nobody was asked about, nor those
+            whose verdict was lost.
     """
-    if result is None:
-        return Fates({}, {}, {})
-    if error is None or error.stage != "final" or isinstance(error, RefusedError):
-        return Fates(result.accepted, result.refused, {})
-    # The verdict was lost. RCPT's replies, which stand in `accepted` then, say nothing of the message (RFC 1047).
-    safe = {to for part in result.parts if part.reply is not None for to in part.accepted}
-    safe.update(to for to, verdict in result.verdicts if verdict.code < 300)  # LMTP
-    unknown: dict[str, Reply | None] = {to: reply for to, reply in result.accepted.items() if to not in safe}
-    names = dict.fromkeys(str(Mailbox.parse(each)) for each in lmtp_recipients)
-    unknown |= dict.fromkeys(to for to in names if to not in result.accepted and to not in result.refused)
-    return Fates({to: reply for to, reply in result.accepted.items() if to in safe}, result.refused, unknown)
+    result = result or SendResult({}, {})
+    refused: dict[str, Reply | None] = {to: refusal.reply for to, refusal in result.refused.items()}
+    if error is None:
+        return Fates(result.accepted, refused, {})
+    safe = _safe(result)
+    accepted = {to: reply for to, reply in result.accepted.items() if to in safe}
+    names = list(dict.fromkeys((*result.accepted, *map(_name, recipients))))
+    if error.stage == "final" and not isinstance(error, RefusedError):
+        # The verdict was lost. RCPT's replies, which stand in `accepted` then, say nothing of the message (RFC 1047).
+        unknown = {to: result.accepted.get(to) for to in names if to not in safe}
+        unknown = {to: reply for to, reply in unknown.items() if reply is not None or to not in refused}
+        return Fates(accepted, {to: reply for to, reply in refused.items() if to not in unknown}, unknown)
+    reply = getattr(error, "reply", None)
+    for to in names:
+        if to not in safe:
+            refused.setdefault(to, reply)
+    return Fates(accepted, refused, {})
+
+
+def _safe(result: SendResult) -> set[str]:
+    """Who has got it although the message failed for others: by another transaction, or by a verdict of LMTP."""
+    parts = result.parts or (() if result.reply is None else (result,))
+    safe = {to for part in parts if part.reply is not None for to in part.accepted}
+    return safe | {to for to, verdict in result.verdicts if verdict.code < 300}
+
+
+def _name(recipient: str) -> str:
+    """A recipient as results name it."""
+    try:
+        return str(Mailbox.parse(recipient))
+    except WireError:
+        return recipient
 
 
 def show(fates: Fates, result: SendResult | None, error: SMTPXError | None) -> None:
@@ -47,7 +73,7 @@ def show(fates: Fates, result: SendResult | None, error: SMTPXError | None) -> N
         say(f"accepted <{address}>: {reply}")
     for address, answer in fates.unknown.items():
         say(f"unknown <{address}>: " + (f"to RCPT {answer}" if answer is not None else "no reply"))
-    for address, refusal in fates.refused.items():
+    for address, refusal in result.refused.items() if result is not None else ():
         note(f"refused <{address}>: {refusal.reply}")
     if result is not None and result.reply is not None and error is None:
         say(f"server: {result.reply}")
@@ -60,7 +86,7 @@ def as_object(fates: Fates, result: SendResult | None, error: SMTPXError | None)
     failure = {"type": type(error).__name__, "stage": error.stage, "message": _text(error)} if error else None
     return {
         "accepted": {address: _reply(reply) for address, reply in fates.accepted.items()},
-        "refused": {address: _reply(refusal.reply) for address, refusal in fates.refused.items()},
+        "refused": {address: _reply(reply) or _NO_REPLY for address, reply in fates.refused.items()},
         "unknown": {address: _reply(reply) or _NO_REPLY for address, reply in fates.unknown.items()},
         "reply": _reply(result.reply) if result else None,
         "tls": _tls(result.tls) if result else None,

@@ -12,13 +12,13 @@ from typing import IO, Any, TypeVar
 import click
 
 from smtpx.cli.compose import compose, party
+from smtpx.cli.interrupt import Interrupted, InterruptibleClient
 from smtpx.cli.login import login_options
 from smtpx.cli.output import complain, note, say
 from smtpx.cli.report import as_object, fates_of, show
 from smtpx.cli.sections import SectionedCommand, section
 from smtpx.cli.status import Status, status_of
 from smtpx.client.settings import ClientSettings
-from smtpx.client.sync import Client
 from smtpx.errors import LocalProtocolError, SMTPXError
 from smtpx.extensions.dsn import ENVID, NOTIFY
 from smtpx.flows.outcome import SendResult
@@ -29,7 +29,8 @@ __all__ = ["send"]
 
 T = TypeVar("T")
 
-_file = click.Path(exists=True, dir_okay=False)
+_input = click.Path(allow_dash=True)  # one that is missing can't be read, like one that is locked: status 66
+_certificates = click.Path(exists=True, dir_okay=False)
 _MAX_TRACED = 1500
 _MAX_SPOOLED_BYTES = 1 << 20
 _server_option, _envelope, _message_option, _security, _report_option, _output = map(
@@ -78,22 +79,17 @@ def _envid(_: click.Context, __: click.Parameter, value: str | None) -> str | No
 @_message_option("--subject", help="Subject of the message.")
 @_message_option("--text", help="Text body.")
 @_message_option("--html", help="HTML body.")
-@_message_option("--attach", multiple=True, type=_file, metavar="FILE", help="A file to attach.")
+@_message_option("--attach", multiple=True, type=_input, metavar="FILE", help="A file to attach.")
 @_message_option("--header", "headers", multiple=True, metavar="'N: V'", help="One more header field.")
-@_message_option(
-    "--eml",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
-    metavar="FILE",
-    help="A whole message, sent as it is; - = standard input.",
-)
+@_message_option("--eml", type=_input, metavar="FILE", help="A whole message, sent as it is; - = standard input.")
 @_message_option("--normalize-newlines", is_flag=True, help="Turn bare LF of --eml into CRLF; else refused.")
-@_security("--ca", "ca_file", type=_file, metavar="FILE", help="Certificates to trust (PEM).")
+@_security("--ca", "ca_file", type=_certificates, metavar="FILE", help="Certificates to trust (PEM).")
 @_security("--insecure", is_flag=True, help="Check no certificate, passwords in clear. For tests.")
-@_security("--client-cert", type=_file, metavar="FILE", help="Certificate to show (PEM); logs in by EXTERNAL.")
-@_security("--client-key", type=_file, metavar="FILE", help="Its private key (PEM), if not in the same file.")
+@_security("--client-cert", type=_certificates, metavar="FILE", help="Certificate to show (PEM); logs in by EXTERNAL.")
+@_security("--client-key", type=_certificates, metavar="FILE", help="Its private key (PEM), if not in the same file.")
 @_security("--auth-mechanism", "mechanisms", multiple=True, metavar="NAME", help="Log in by this one only.")
-@_security("--auth-password-file", type=_file, metavar="FILE", help="Holds the password of the URL's user.")
-@_security("--auth-token-file", type=_file, metavar="FILE", help="Holds an OAuth token of the URL's user.")
+@_security("--auth-password-file", type=_input, metavar="FILE", help="Holds the password of the URL's user.")
+@_security("--auth-token-file", type=_input, metavar="FILE", help="Holds an OAuth token of the URL's user.")
 @_security("--auth-token-command", metavar="CMD", help="Prints such a token.")
 @_report_option("--dsn-notify", metavar="WHEN", callback=_notify, help="success,failure,delay or never (RFC 3461).")
 @_report_option("--dsn-ret", type=click.Choice(["hdrs", "full"]), help="How much of the message to return.")
@@ -110,9 +106,14 @@ def send(**options: Any) -> int:  # noqa: ANN401 - what click read; each option 
     are TLS from the first byte, all four with a good certificate; smtp+plain:// is never TLS; lmtp://,
     lmtp+unix:///path.
 
+    JSON has each recipient in one of three: "accepted", "refused" (has surely not got it; "code" is null where no reply
+    of the server says so, and "error" why) and "unknown" (may have it: to send again may be to send twice).
+    With wrong options and files that can't be read there is none.
+
     Exit status: 0 everybody accepted; 1 some refused; 64 usage; 65 bad message or address, or more than this server
     takes; 66 a file can't be read; 69 refused for good, or the server lacks what was required; 75 try again later,
-    whoever is "unknown" may have it; 76 the server broke the protocol; 77 wrong credentials.
+    whoever is "unknown" may have it; 76 the server broke the protocol; 77 wrong credentials; 130
+    and 143 interrupted.
 
     \b
     Examples:
@@ -127,9 +128,9 @@ def send(**options: Any) -> int:  # noqa: ANN401 - what click read; each option 
         result = _send(options, recipients)
     except SMTPXError as error:
         _report(options, recipients, error.result if isinstance(error.result, SendResult) else None, error)
-        return status_of(error)
+        return error.status if isinstance(error, Interrupted) else status_of(error)
     except OSError as error:
-        complain(f"can't read {error.filename or options['eml']}: {error.strerror}")
+        complain(f"can't read {error.filename or options['eml'] or 'a file'}: {error.strerror or error}")
         return Status.NO_INPUT
     _report(options, recipients, result)
     return Status.SOME_REFUSED if result.refused else Status.OK
@@ -153,7 +154,7 @@ def _check_url(settings: ClientSettings, options: dict[str, Any]) -> None:
 
 
 def _send(options: dict[str, Any], recipients: list[str]) -> SendResult:
-    with Client(options["url"], **_client_options(options)) as client, _message(options) as message:
+    with InterruptibleClient(options["url"], **_client_options(options)) as client, _message(options) as message:
         _check_url(client.settings, options)
         return client.send(
             message,
@@ -207,8 +208,7 @@ def _open(path: str) -> IO[bytes]:
 def _report(
     options: dict[str, Any], recipients: list[str], result: SendResult | None, error: SMTPXError | None = None
 ) -> None:
-    is_lmtp = options["url"].lower().startswith("lmtp")
-    fates = fates_of(result, error, lmtp_recipients=recipients if is_lmtp else ())
+    fates = fates_of(result, error, recipients)
     if options["as_json"]:
         say(json.dumps(as_object(fates, result, error), indent=2))
     else:

@@ -28,7 +28,8 @@ class Status(IntEnum):
     TEMPORARY = 75  # any 4yz, connection trouble
     PROTOCOL = 76  # the server broke the protocol
     CREDENTIALS = 77  # wrong credentials
-    INTERRUPTED = 130
+    INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
+    TERMINATED = 143
 
 
 _NOT_FOR_THIS_SERVER = frozenset({"SIZE", "8BITMIME", "SMTPUTF8", "BINARYMIME"})

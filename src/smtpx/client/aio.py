@@ -56,7 +56,10 @@ class AsyncConnection:
             ConfigurationError, ConnectError, RefusedError, UnsupportedError, TLSError, AuthenticationError,
             DeadlineError, ConnectionLost, RemoteProtocolError.
         """
-        return _Opening(cls, settings_for(url, **options))
+        try:
+            return _Opening(cls, settings_for(url, **options))
+        finally:
+            del url, options  # a password may stand in them, and some tools show the variables of each frame
 
     @property
     def capabilities(self) -> Capabilities:
@@ -318,7 +321,10 @@ class AsyncClient:
     """
 
     def __init__(self, url: str | ClientSettings, **options: Unpack[ClientOptions]) -> None:
-        self.settings = settings_for(url, **options)
+        try:
+            self.settings = settings_for(url, **options)
+        finally:
+            del url, options  # a password may stand in them, and some tools show the variables of each frame
         self._policy: PoolPolicy[AsyncLink] = PoolPolicy(self.settings.limits)
         self._opening_settings = self.settings
         self._waiters: deque[asyncio.Future[None]] = deque()
@@ -359,7 +365,11 @@ class AsyncClient:
         mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines, binary=is_binary(wishes))
         fresh = repeated = False
         while True:
-            link = await self._acquire(fresh=fresh)
+            try:
+                link = await self._acquire(fresh=fresh)
+            except SMTPXError as error:
+                mail.add_parts(error)
+                raise
             fresh = True
             try:
                 result = await link.send(mail, wishes, strict=strict, smtputf8=smtputf8)

@@ -115,7 +115,7 @@ class AsyncCrew:
 
     async def _work(self) -> None:
         run = self._run
-        connected = fresh = False
+        connected = fresh = gave_up = False
         crash: BaseException | None = None
         try:
             while True:
@@ -125,6 +125,7 @@ class AsyncCrew:
                 except Exception as error:
                     if run.not_connected(order, error):
                         continue
+                    gave_up = True
                     return
                 run.connected(first=not connected)
                 connected = True
@@ -134,7 +135,7 @@ class AsyncCrew:
         except BaseException as error:
             crash = error
         finally:
-            run.leaves(connected=connected, crash=crash)
+            run.leaves(connected=connected, crash=crash, gave_up=gave_up)
 
     async def _send(self, link: AsyncLink, order: Order) -> bool:
         """Work on one connection as long as there is anything to send; True if the next must be a new one."""

@@ -65,13 +65,14 @@ class SendOutcome:
         index: its place among the messages, from 0.
         message: as it was given.
         result: what became of each recipient; at least one was accepted.
-        error: why nobody got it, or why that is not known (`is_unknown`).
+        error: why nobody got it, or why that is not known (`is_unknown`). What the message itself or other code of the
+            caller's raised is its `__cause__`.
     """
 
     index: int
     message: object
     result: SendResult | None = None
-    error: Exception | None = None
+    error: SMTPXError | None = None
 
     @property
     def is_unknown(self) -> bool:
@@ -86,7 +87,7 @@ class SendOutcome:
         """The result.
 
         Raises:
-            Exception: the error, if there is one.
+            SMTPXError: the error, if there is one.
         """
         if self.result is None:
             raise self.error or ValueError("an outcome without result and error")
@@ -297,8 +298,11 @@ class Run:
             self._tell(order, result, None)
             order.outcome = SendOutcome(order.index, order.given, result)
         else:
-            self._tell(order, None, outcome)
-            order.outcome = SendOutcome(order.index, order.given, error=outcome)
+            error = outcome if isinstance(outcome, SMTPXError) else _as_ours(outcome)
+            if order.mail is not None:
+                order.mail.add_parts(error)
+            self._tell(order, None, error)
+            order.outcome = SendOutcome(order.index, order.given, error=error)
         order.mail = None
         self._wake()
 
@@ -318,21 +322,22 @@ class Run:
         with self._lock:
             same_for_all = isinstance(error, SMTPXError) and not (error.is_temporary or isinstance(error, RefusedError))
             if same_for_all and not self._connected:
-                self._hopeless = error  # nobody is to try a wrong password a thousand times
+                self._hopeless = copy.copy(error)  # nobody is to try a wrong password a thousand times
             leaves = self._workers > 1 and self._hopeless is None
             if leaves:
-                self._max_workers = min(self._max_workers, self._workers - 1)  # more than this server takes
+                self._workers -= 1  # here, and not when it is gone: two that fail at once must not both leave
+                self._max_workers = min(self._max_workers, self._workers)  # more than this server takes
         if leaves:
             self.put_back(order)
         else:
             self.settle(order, error)
         return not leaves
 
-    def leaves(self, *, connected: bool, crash: BaseException | None = None) -> None:
-        """A worker has ended."""
+    def leaves(self, *, connected: bool, crash: BaseException | None = None, gave_up: bool = False) -> None:
+        """A worker has ended; `gave_up`: because `not_connected` told it to."""
         self.crash = self.crash or crash
         with self._lock:
-            self._workers -= 1
+            self._workers -= not gave_up
             self._connected -= connected
             self._new -= not connected
         self._wake()
@@ -432,6 +437,12 @@ class Hold:
             if order is not None:
                 self._run.put_back(order)
         self._first = self.alone = None
+
+
+def _as_ours(cause: Exception) -> SMTPXError:
+    error = SMTPXError(f"the message could not be sent: {type(cause).__name__}: {cause}")
+    error.__cause__ = cause
+    return error
 
 
 def _order_of(job: Job) -> Order:

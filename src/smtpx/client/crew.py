@@ -146,7 +146,7 @@ class Worker:
 
     def _work(self) -> None:
         run = self._crew.run
-        connected = fresh = False
+        connected = fresh = gave_up = False
         crash: BaseException | None = None
         try:
             while (order := self._crew.take()) is not None:
@@ -155,6 +155,7 @@ class Worker:
                 except Exception as error:
                     if run.not_connected(order, error):
                         continue
+                    gave_up = True
                     return
                 run.connected(first=not connected)
                 connected = True
@@ -162,7 +163,7 @@ class Worker:
         except BaseException as error:
             crash = error
         finally:
-            run.leaves(connected=connected, crash=crash)
+            run.leaves(connected=connected, crash=crash, gave_up=gave_up)
 
     def _connect(self, *, fresh: bool) -> Link:
         self.is_connecting = True

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
-from smtpx.errors import LocalProtocolError, UnsupportedError
+from smtpx.errors import LocalProtocolError, SMTPXError, UnsupportedError
 from smtpx.flows.content import Content, Scan
 from smtpx.flows.shares import Delivery
 from smtpx.flows.transaction import Envelope
@@ -66,6 +66,11 @@ class Mail:
         self.envelope = envelope(sender, recipients)
         self.begun = 0.0  # when the first octet went out
         self.delivery: Delivery | None = None  # once a server may take it in parts only
+
+    def add_parts(self, error: SMTPXError) -> None:
+        """Let an error from outside a conversation say who has got the message by transactions that are done."""
+        if self.delivery is not None and self.delivery.has_begun and error.result is None:
+            error.result = self.delivery.so_far()
 
 
 def whole(result: "SendResult | None", mail: Mail) -> "SendResult":

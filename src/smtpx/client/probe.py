@@ -63,16 +63,20 @@ def probe(url: str | ClientSettings, **options: Unpack[ClientOptions]) -> ProbeR
     """Look at a server. What goes wrong on the way stands in the report; credentials are not used.
 
     The certificate is checked whatever the URL says. If it is not good, a second connection looks at the rest without
-    checking. `timeout` is for each connection.
+    checking; if that does not come as far, the report is of the first. `timeout` is for each connection.
 
     Raises:
         ConfigurationError: for settings that make no sense.
     """
-    settings = replace(settings_for(url, **options), auth=None)
+    try:
+        settings = replace(settings_for(url, **options), auth=None)
+    finally:
+        del url, options  # a password may stand in them, and some tools show the variables of each frame
     report = _Visit(settings, verify=True).report()
     if isinstance(report.error, TLSError) and report.error.is_certificate:
         why = report.error.message
-        report = replace(_Visit(settings, verify=False).report(), certificate_error=why)
+        unchecked = _Visit(settings, verify=False).report()
+        report = replace(unchecked if unchecked.tls is not None else report, certificate_error=why)
     return report
 
 

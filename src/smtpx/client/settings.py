@@ -189,6 +189,16 @@ def settings_for(url: str | ClientSettings, **options: Unpack[ClientOptions]) ->
     Raises:
         ConfigurationError: naming what can't be understood, or contradicts itself. Never shows a password.
     """
+    try:
+        return _settings(url, options)
+    except ConfigurationError as error:
+        error.__context__ = None
+        raise error.with_traceback(None) from None  # the frames below hold the password; some tools show variables
+    finally:
+        del url, options
+
+
+def _settings(url: str | ClientSettings, options: ClientOptions) -> ClientSettings:
     if isinstance(url, ClientSettings):
         return _apply(url, dict(options))
     if has_controls(url) or " " in url:  # urlsplit drops some of them without a word

@@ -59,7 +59,11 @@ class Connection:
             ConfigurationError, ConnectError, RefusedError, UnsupportedError, TLSError, AuthenticationError,
             DeadlineError, ConnectionLost, RemoteProtocolError.
         """
-        return cls(Link.open(for_blocking(settings_for(url, **options))))
+        try:
+            settings = for_blocking(settings_for(url, **options))
+        finally:
+            del url, options  # a password may stand in them, and some tools show the variables of each frame
+        return cls(Link.open(settings))
 
     @property
     def capabilities(self) -> Capabilities:
@@ -270,7 +274,10 @@ class Client:
     """
 
     def __init__(self, url: str | ClientSettings, **options: Unpack[ClientOptions]) -> None:
-        self.settings = for_blocking(settings_for(url, **options))
+        try:
+            self.settings = for_blocking(settings_for(url, **options))
+        finally:
+            del url, options  # a password may stand in them, and some tools show the variables of each frame
         self._policy: PoolPolicy[Link] = PoolPolicy(self.settings.limits)
         self._opening_settings = self.settings
         self._change = threading.Condition()
@@ -312,7 +319,11 @@ class Client:
         mail = Mail(message, sender, recipients, normalize_newlines=normalize_newlines, binary=is_binary(wishes))
         fresh = repeated = False
         while True:
-            link = self._acquire(fresh=fresh)
+            try:
+                link = self._acquire(fresh=fresh)
+            except SMTPXError as error:
+                mail.add_parts(error)
+                raise
             fresh = True
             try:
                 result = link.send(mail, wishes, strict=strict, smtputf8=smtputf8)
@@ -452,7 +463,11 @@ def send(
     """Send one message over a connection of its own; see `Client.send` for arguments, result and errors."""
     given: dict[str, Any] = dict(options)
     wishes: dict[str, Any] = {name: given.pop(name) for name in Wishes.__annotations__ if name in given}
-    with Client(url, **given) as client:
+    try:
+        client = Client(url, **given)
+    finally:
+        del url, options, given  # a password may stand in them, and some tools show the variables of each frame
+    with client:
         return client.send(
             message,
             sender=sender,

@@ -1,6 +1,7 @@
 """Content on its way to recipients that were accepted, by DATA or BDAT, and the verdicts on it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from smtpx.errors import (
     ConnectionLost,
@@ -82,7 +83,19 @@ class BodySender:
             refusal = yield from self._read_chunk_answers(all_but=1)
             if refusal is not None:
                 return self.conclude([refusal], used_chunking=True)
-        return self.conclude((yield from self._read_verdicts()), used_chunking=True)
+        return (yield from self.conclude_chunks((yield from self._read_verdicts())))
+
+    def conclude_chunks(self, answers: list[Answer]) -> Flow[SendResult]:
+        """The result, by the answers to BDAT LAST.
+
+        The end of DATA ends a transaction whatever its answer (RFC 5321 4.1.1.4). RFC 3030 does not say that of BDAT
+        LAST: a server that still holds the recipients behind a refusal would give them the next message, so RSET goes
+        first. All is known by then, so nobody waits for it longer than for a QUIT: the connection is closed instead.
+        """
+        if not (self._protocol.is_closed or any(answer.is_positive for answer in answers)):
+            short = self._timeouts.quit
+            yield from reset(self._protocol, replace(self._timeouts, other=short, block=short))
+        return self.conclude(answers, used_chunking=True)
 
     def conclude(self, answers: list[Answer], *, used_chunking: bool) -> SendResult:
         """The result, by the answers to the whole message: one, or in LMTP one for each accepted recipient.

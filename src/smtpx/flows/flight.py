@@ -14,7 +14,6 @@ from typing import NamedTuple, Protocol
 
 from smtpx.errors import (
     ConnectionLost,
-    LocalProtocolError,
     RefusedError,
     RemoteProtocolError,
     SMTPXError,
@@ -186,14 +185,6 @@ class Flight:
             yield from close(self._protocol)
             self._settle(error)
             return error
-        except LocalProtocolError as error:  # an extension gave words that can't be said: some may be owed by now
-            yield from close(self._protocol)
-            assert self._held is not None  # noqa: S101 - its commands are made before it leaves the hand
-            self._ledger.landed(self._held.job, error)
-            self._held, self._has_ended = None, True
-            lost = ConnectionLost("given up because of the message behind it")
-            self._settle(lost)
-            return lost
         return None
 
     def _next_parcel(self) -> _Parcel | None:

@@ -12,7 +12,7 @@ from smtpx.protocol.capabilities import Capabilities
 from smtpx.protocol.extension import Extension, ExtensionSet, MailFacts
 from smtpx.protocol.facts import TLSFacts
 from smtpx.wire.address import Mailbox
-from smtpx.wire.syntax import WireError
+from smtpx.wire.syntax import WireError, has_controls
 
 __all__ = ["CommandLine", "Envelope", "Plan", "TransactionOptions", "check_content", "plan_for", "sendable"]
 
@@ -102,6 +102,9 @@ def plan_for(
         wishes = {**envelope.recipient_options.get(address, {}), "smtputf8": utf8} if wishing else {}
         words = [word for each in wishing for word in each.dress_rcpt(wishes, capabilities.offer(each.keyword))]
         lines.append(CommandLine("RCPT", " ".join([f"TO:{_path(recipient, utf8)}", *words]), address))
+    for line in lines:  # before any of them is owed a reply: with several messages under way others would suffer
+        if has_controls(line.argument):
+            raise LocalProtocolError(f"a control character in the argument of {line.verb}", stage=line.verb.lower())
     return Plan(lines, refused, utf8, dropped)
 
 

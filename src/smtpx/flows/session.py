@@ -1,7 +1,7 @@
 """From the connection to READY: greeting, hello, STARTTLS, hello again, AUTH."""
 
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
@@ -11,6 +11,7 @@ from smtpx.errors import (
     LocalProtocolError,
     RefusedError,
     RemoteProtocolError,
+    SMTPXError,
     TransportError,
     UnsupportedError,
 )
@@ -89,6 +90,7 @@ def open_session(protocol: ClientProtocol, plan: SessionPlan) -> Flow[None]:
         RefusedError: greeting, hello or STARTTLS was refused.
         UnsupportedError: what the plan demands is not offered. Nothing secret was sent.
         AuthenticationError, TLSError: as they say.
+        RemoteProtocolError: for a reply that nobody asked for; TemporaryRefusal when it is a 421.
     """
     check_hello_name(plan.hello_name)
     greeting = yield from read_answer(protocol, plan.timeouts)
@@ -99,6 +101,15 @@ def open_session(protocol: ClientProtocol, plan: SessionPlan) -> Flow[None]:
         yield from _secure(protocol, plan)
     if plan.auth is not None:
         yield from authenticate(protocol, plan)
+    _expect_clean(protocol)
+
+
+def _expect_clean(protocol: ClientProtocol) -> None:
+    """See that nothing came behind the last reply; such a connection could carry no message."""
+    protocol.next_answer()
+    if not protocol.is_clean:
+        protocol.connection_closed()
+        raise RemoteProtocolError("a reply that nobody asked for", stage="hello")
 
 
 def say_hello(protocol: ClientProtocol, plan: SessionPlan) -> Flow[None]:
@@ -157,7 +168,8 @@ def authenticate(protocol: ClientProtocol, plan: SessionPlan) -> Flow[Answer]:
 
     Raises:
         UnsupportedError: no mechanism in common, or none that may be used on this connection.
-        AuthenticationError: the server refused.
+        AuthenticationError: the server refused, or there was nothing to log in with: `__cause__` is what the callable
+            for a token raised.
     """
     auth = plan.auth
     if auth is None:
@@ -217,11 +229,26 @@ def _usable(protocol: ClientProtocol, plan: SessionPlan, context: ExchangeContex
 def _start(plan: SessionPlan, mechanism: ClientMechanism, context: ExchangeContext) -> Flow[AuthExchange]:
     try:
         if mechanism.fetch is not None:
-            fetched: object = yield Call(mechanism.fetch, plan.timeouts.auth)
-            context = replace(context, fetched=fetched)
+            context = replace(context, fetched=(yield from _fetched(plan, mechanism, mechanism.fetch)))
         return mechanism.start(context)
     except SASLError as error:
         raise AuthenticationError(f"{mechanism.name} given up: {error}", mechanism=mechanism.name) from error
+
+
+def _fetched(plan: SessionPlan, mechanism: ClientMechanism, fetch: Callable[[], object]) -> Flow[object]:
+    """What a callable of the caller's gives; nothing of AUTH is said yet."""
+    try:
+        return (yield Call(fetch, plan.timeouts.auth))
+    except SMTPXError as error:
+        error.stage = error.stage or "auth"
+        raise
+    except SASLError:
+        raise
+    except Exception as error:  # whatever it raises, with texts of its own that may hold anything
+        text = f"{mechanism.name} given up: the callable for it raised {type(error).__name__}"
+        failed = AuthenticationError(text, mechanism=mechanism.name)
+        failed.is_temporary = isinstance(error, OSError)  # of the network, most likely
+        raise failed from error
 
 
 def _binding_refused(error: AuthenticationError) -> bool:
@@ -253,19 +280,32 @@ def _exchange(
     argument, later = _first_words(mechanism.name, exchange.initial_response())
     said = [argument.partition(" ")[2]]
     silent = argument == mechanism.name
-    yield from write(protocol, plan.timeouts, protocol.command("AUTH", argument, shown=f"AUTH {mechanism.name} ****"))
-    answer = yield from read_answer(protocol, plan.timeouts)
-    if silent and answer.reply.severity is Severity.COMPLETED:
-        protocol.connection_closed()
-        raise RemoteProtocolError(f"{mechanism.name} succeeded before we said who we are", stage="auth")
-    while answer.reply.severity is Severity.CONTINUE:
-        if later is not None:
-            response, later = later, None
-        else:
-            response = yield from _response(protocol, plan, mechanism, exchange, answer, said)
-        said.append(_base64(response))
-        yield from write(protocol, plan.timeouts, protocol.respond(said[-1].encode()))
+    octets = protocol.command("AUTH", argument, shown=f"AUTH {mechanism.name} ****")
+    try:
+        yield from write(protocol, plan.timeouts, octets)
         answer = yield from read_answer(protocol, plan.timeouts)
+        if silent and answer.reply.severity is Severity.COMPLETED:
+            protocol.connection_closed()
+            raise RemoteProtocolError(f"{mechanism.name} succeeded before we said who we are", stage="auth")
+        while answer.reply.severity is Severity.CONTINUE:
+            if later is not None:
+                response, later = later, None
+            else:
+                response = yield from _response(protocol, plan, mechanism, exchange, answer, said)
+            said.append(_base64(response))
+            yield from write(protocol, plan.timeouts, protocol.respond(said[-1].encode()))
+            answer = yield from read_answer(protocol, plan.timeouts)
+        _conclude(protocol, mechanism, exchange, answer, said)
+        return answer
+    finally:
+        # Tools that show the variables of each frame find no secret here.
+        said.clear()
+        argument = response = octets = later = None  # type: ignore[assignment]
+
+
+def _conclude(
+    protocol: ClientProtocol, mechanism: ClientMechanism, exchange: AuthExchange, answer: Answer, said: list[str]
+) -> None:
     if not answer.is_positive:
         reason = exchange.explain_failure()
         reply = _without(said, answer.reply)
@@ -277,7 +317,6 @@ def _exchange(
     except SASLError as error:
         protocol.connection_closed()  # whoever is there is not the server
         raise AuthenticationError(f"{mechanism.name} given up: {error}", mechanism=mechanism.name) from error
-    return answer
 
 
 def _first_words(name: str, initial: bytes | None) -> tuple[str, bytes | None]:

@@ -18,7 +18,9 @@ class Timeouts:
     """How long each stage may take, in seconds (RFC 5321 4.5.3.2).
 
     `block` is for octets to get out, and for the reply to a BDAT chunk that is not the last; `final` for the reply to a
-    whole message: shorter than the server needs means duplicates (RFC 1047). `other` is for all other replies.
+    whole message: shorter than the server needs means duplicates (RFC 1047). `quit` is short: RFC 5321 4.1.1.10 wants
+    the reply to QUIT waited for, but all is settled by then, and whoever called waits too. `other` is for all other
+    replies.
     """
 
     connect: float = 60.0
@@ -32,7 +34,7 @@ class Timeouts:
     block: float = 180.0
     final: float = 600.0
     other: float = 300.0
-    quit: float = 10.0
+    quit: float = 2.0
 
     def of(self, stage: str) -> float:
         """The wait for a whole reply at a stage, whatever stages there are."""

@@ -236,7 +236,7 @@ class Transaction:
         yield from self._read_envelope(all_but=1)
         final = yield from read_answer(protocol, self._timeouts)
         if self.accepted:
-            return self._body.conclude([final], used_chunking=True)
+            return (yield from self._body.conclude_chunks([final]))
         yield from reset(protocol, self._timeouts)
         raise all_refused(self._result())
 

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Protocol, TypeVar
 
-from smtpx.errors import ConfigurationError
+from smtpx.errors import ConfigurationError, DeadlineError
 from smtpx.flows.steps import Call, Close, Flow, NextChunk, Poll, Receive, Send, StartTLS, Step
-from smtpx.net.deadlines import Deadline
+from smtpx.net.deadlines import Deadline, now
 from smtpx.protocol.facts import TLSFacts
 
 __all__ = ["AsyncByteStream", "ByteStream", "arun", "run"]
@@ -66,18 +66,22 @@ def _perform(step: Step, stream: ByteStream, deadline: Deadline, chunks: Iterato
             return None if chunks is None else next(chunks, None)
         case StartTLS(timeout):
             return stream.start_tls(deadline.limit(timeout))
-        case Call(function):
-            return _call(function)
+        case Call(function, timeout):
+            return _call(function, deadline.limit(timeout))
         case Close():
             stream.close()
     return None
 
 
-def _call(function: Callable[[], object]) -> object:
+def _call(function: Callable[[], object], timeout_seconds: float) -> object:
+    """What a function gives. It can't be hurried in the caller's thread, but too late it does not count."""
+    end = now() + timeout_seconds
     answer = function()
     if hasattr(answer, "__await__"):
         getattr(answer, "close", lambda: None)()  # so that nobody warns of a coroutine that was never awaited
         raise ConfigurationError("a callable that is to be awaited needs the async client")
+    if now() > end:
+        raise DeadlineError("a callable of ours took too long")
     return answer
 
 

@@ -37,7 +37,9 @@ class BearerToken:
 
     `token` may be a callable that gets one; it is called for each login, and once more when the server refuses what it
     gave. It may block: in an asyncio client it runs in a thread. There it may also be a coroutine function, which is
-    awaited.
+    awaited. The blocking client calls it in the thread of its caller and can't cut it short: it should have a timeout
+    of its own. What it gives when the time for AUTH, or for the whole call, is over is not used: a DeadlineError.
+    What it raises is the `__cause__` of an AuthenticationError, temporary if it is an OSError.
 
     Raises:
         ValueError: for control characters in the name, and for a token that can't be sent.
