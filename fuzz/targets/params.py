@@ -59,6 +59,8 @@ def _check(params: Params, known: object) -> None:
             assert isinstance(one, OriginalRecipient)
             assert isinstance(other, OriginalRecipient)
             assert other.address == one.address, "ORCPT"  # its type may change: Postfix has UTF-8 in rfc822
+        elif param.keyword == "REQUIRETLS" and not one:
+            pass  # with a value: refused behind the parser, by what was offered
         elif param.keyword not in ("HOLDUNTIL", "RRVS"):  # these are written to the second
             assert other == one, param.keyword
 
