@@ -13,6 +13,7 @@ from smtpx.client.aio import AsyncClient, AsyncConnection, AsyncOpenTransaction
 from smtpx.client.sync import Client, Connection, OpenTransaction
 from smtpx.errors import (
     AuthenticationError,
+    ConfigurationError,
     LocalProtocolError,
     PermanentRefusal,
     RemoteProtocolError,
@@ -191,7 +192,7 @@ def test_c02_h050_d10_hostile_arguments_are_refused_before_writing(colour: Colou
         with pytest.raises(UnsupportedError):
             connection.start_tls()
         connection.noop()
-    with ScriptedServer("S: 220 x\n", tolerant=True) as server, pytest.raises(LocalProtocolError):
+    with ScriptedServer("S: 220 x\n", tolerant=True) as server, pytest.raises(ConfigurationError):
         colour.open(f"smtp://localhost:{server.port}", hello_name="x y")
 
 
