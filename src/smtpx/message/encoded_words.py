@@ -1,7 +1,7 @@
 """Encoded-words, both ways (RFC 2047), and what they share with the percent encoding of parameters.
 
->>> encode_words("Grüße")
-['=?utf-8?q?Gr=C3=BC=C3=9Fe?=']
+>>> encode_words("Grüße an alle")
+['=?utf-8?q?Gr=C3=BC=C3=9Fe_an_alle?=']
 >>> decode_words("=?utf-8?q?Gr=C3=BC=C3=9Fe?= =?iso-8859-1?b?4Q==?= x")
 'Grüßeá x'
 """
@@ -23,6 +23,8 @@ _FRAME_CHARS = len(_Q_START) + len(_END)
 _LITERAL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/"
 _Q = [chr(octet) if octet in _LITERAL else f"={octet:02X}" for octet in range(256)]
 _Q[0x20] = "_"
+
+_CONTROLS = re.compile(rf"(?!\t){CONTROLS.pattern}")
 
 _WORD = re.compile(r"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?\r\n]*)\?=")
 
@@ -110,8 +112,8 @@ def _text(run: list[bytes], codec: str) -> str:
 
 
 def without_controls(text: str) -> str:
-    """The text with U+FFFD for each control character, separator of lines and half of a pair."""
-    return CONTROLS.sub("\ufffd", text)
+    """The text with U+FFFD for each control character but TAB, separator of lines and half of a pair."""
+    return text if text.isascii() and text.isprintable() else _CONTROLS.sub("\ufffd", text)
 
 
 def _octets(encoding: str, content: str) -> bytes | None:

@@ -1,10 +1,10 @@
-"""Header fields as octets: folded, encoded and checked (RFC 5322 2.2, RFC 2047, RFC 2231, RFC 6532).
+r"""Header fields as octets: folded, encoded and checked (RFC 5322 2.2, RFC 2047, RFC 2231, RFC 6532).
 
 Every function gives one whole field, CRLF included. With `utf8` it may hold UTF-8, for servers with SMTPUTF8; without,
 everything is ASCII. What can't be written is refused with the name of the field; nothing is ever cut or dropped.
 
->>> unstructured("Subject", "Grüße")
-b'Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n'
+>>> unstructured("Subject", "Grüße an alle")
+b'Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= an alle\r\n'
 >>> date("Date", datetime(2026, 3, 1, 12, 30, tzinfo=UTC))
 b'Date: Sun, 01 Mar 2026 12:30:00 +0000\r\n'
 """
