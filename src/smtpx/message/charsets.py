@@ -34,7 +34,7 @@ _CODECS = {
     "unicode-1-1-utf-7": "utf_7",
 }
 _KNOWN = re.compile(
-    r"utf-?(?:7|8|16|32)|utf-?(?:16|32)[bl]e|(?:us-)?ascii|latin-?[1-9]|iso[-_]?8859-(?:[1-9]|1[013456])"
+    r"utf-?(?:7|8|16|32)|utf-(?:16|32)[bl]e|(?:us-)?ascii|latin-?[1-9]|iso[-_]?8859-(?:[1-9]|1[013456])"
     r"|(?:windows|cp)-?(?:874|125[0-8])|cp(?:437|737|775|85[0-9]|86[0-9]|932|949|950)|koi8-[rut]|gb18030|hz-gb-2312"
     r"|big5-?hkscs|euc-jp|iso-2022-(?:kr|jp-(?:[123]|ext|2004))|mac-(?:roman|cyrillic|greek|turkish)|ptcp154"
 )

@@ -1,10 +1,10 @@
 r"""Messages that exist already, as octets: read, looked into, changed in places, sent (RFC 5322).
 
->>> eml = Eml(b"From: a@b.example\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\n\nHello\n")
+>>> eml = Eml(b"From: a@b.example\nTo: c@d.example\nSubject: =?utf-8?q?=C3=84?=\n\nHello\n")
 >>> eml.subject, eml.text, eml.posting().sender.local_part
-('Grüße', 'Hello\n', 'a')
+('Ä', 'Hello\n', 'a')
 >>> bytes(eml.with_header("Subject", "Hi"))
-b'From: a@b.example\nSubject: Hi\n\nHello\n'
+b'From: a@b.example\nTo: c@d.example\nSubject: Hi\n\nHello\n'
 """
 
 import re
@@ -217,7 +217,8 @@ class Eml:
         end = b"\n" if self._is_lf else b"\r\n"
         closed = tuple(each if each.octets.endswith(b"\n") else Field(each.name, each.octets + end) for each in kept)
         made = self._copy()
-        made._header = HeaderBlock(closed, self._header.before, self._header.gap or end)
+        gap = self._header.gap or (b"" if self._body else end)
+        made._header = HeaderBlock(closed, self._header.before, gap)
         return made
 
     def with_envelope(
@@ -243,7 +244,7 @@ class Eml:
 
     def _copy(self) -> "Eml":
         made = object.__new__(type(self))
-        made.__dict__.update({name: value for name, value in self.__dict__.items() if name != "root"})
+        made.__dict__.update({name: value for name, value in self.__dict__.items() if name not in ("root", "_leaves")})
         return made
 
     # --- the body ---

@@ -1,7 +1,7 @@
 """Encoded-words, both ways (RFC 2047), and what they share with the percent encoding of parameters.
 
->>> encode_words("Grüße an alle")
-['=?utf-8?q?Gr=C3=BC=C3=9Fe_an_alle?=']
+>>> encode_words("Über uns und euch")
+['=?utf-8?q?=C3=9Cber_uns_und_euch?=']
 >>> decode_words("=?utf-8?q?Gr=C3=BC=C3=9Fe?= =?iso-8859-1?b?4Q==?= x")
 'Grüßeá x'
 """

@@ -59,4 +59,7 @@ def _reverse_path(sender: AddressInput) -> Mailbox:
 
 def each_once(addresses: Iterable[Address]) -> tuple[Mailbox, ...]:
     """Their mailboxes in order, each once, however it is spelt."""
-    return tuple({fold_key(each.mailbox): each.mailbox for each in reversed(list(addresses))}.values())[::-1]
+    found = dict[tuple[str, str], Mailbox]()
+    for each in addresses:
+        found.setdefault(fold_key(each.mailbox), each.mailbox)
+    return tuple(found.values())

@@ -4,7 +4,7 @@ Every function gives one whole field, CRLF included. With `utf8` it may hold UTF
 everything is ASCII. What can't be written is refused with the name of the field; nothing is ever cut or dropped.
 
 >>> unstructured("Subject", "Grüße an alle")
-b'Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= an alle\r\n'
+b'Subject: =?utf-8?b?R3LDvMOfZQ==?= an alle\r\n'
 >>> date("Date", datetime(2026, 3, 1, 12, 30, tzinfo=UTC))
 b'Date: Sun, 01 Mar 2026 12:30:00 +0000\r\n'
 """
@@ -113,7 +113,8 @@ class _Lines:
 
     def _is_no_use(self, piece: str) -> bool:
         """Whether the first piece would be as much too long on a line of its own."""
-        return self._line is self._head and len(piece) >= self._max_chars and len(piece) < _MAX_WIDE_WORD_CHARS
+        is_first = self._line is self._head
+        return is_first and self._max_chars <= len(piece) <= MAX_LINE_BYTES - len(self._head)
 
     def fold(self, start: str = " ") -> None:
         """Go to a new line, which begins with these blanks."""
@@ -121,8 +122,11 @@ class _Lines:
         self._line = start
 
     def extend(self, text: str) -> None:
-        """All words of a text, folded at blanks."""
-        for piece in _PIECES.findall(text):
+        """All words of a text, folded at blanks, but not before the first: some readers take that for a blank of it."""
+        pieces = iter(_PIECES.findall(text))
+        if self._line is self._head:
+            self.begin(next(pieces, ""))
+        for piece in pieces:
             self.add(piece)
 
     def octets(self) -> bytes:
@@ -319,13 +323,20 @@ def date(name: str, moment: datetime) -> bytes:
         raise ValueError(f"{name}: a date and time needs a time zone")
     minutes, seconds = divmod(offset.days * 86_400 + offset.seconds, 60)
     if seconds or offset.microseconds:
-        moment, minutes = moment.astimezone(UTC), 0
+        moment, minutes = _in_utc(name, moment), 0
     if moment.year < 1900:
         raise ValueError(f"{name}: a date before 1900")
     hours, minutes_left = divmod(abs(minutes), 60)
     zone = f"{'-' if minutes < 0 else '+'}{hours:02}{minutes_left:02}"
     day = f"{_DAYS[moment.weekday()]}, {moment.day:02} {_MONTHS[moment.month - 1]} {moment.year:04}"
     return f"{check_name(name)}{day} {moment.hour:02}:{moment.minute:02}:{moment.second:02} {zone}\r\n".encode()
+
+
+def _in_utc(name: str, moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{name}: a date beyond the calendar") from None
 
 
 def uri_list(name: str, uris: Iterable[str] | str) -> bytes:

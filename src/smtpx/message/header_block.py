@@ -76,11 +76,12 @@ def split_header(octets: bytes, *, max_bytes: int, max_fields: int) -> tuple[Hea
         if gap := _gap(octets, position):
             break
         match = _ONE.match(octets, position)
+        end = match.end() if match is not None else octets.find(b"\n", position) + 1 or len(octets)
+        if len(fields) == max_fields or end > max_bytes:
+            defects.append(f"a header of more than {max_fields} fields or {max_bytes} octets: the rest is body")
+            break
         if match is None:
             defects.append("a line in the header that is no field: the body begins with it")
-            break
-        if len(fields) == max_fields or match.end() > max_bytes:
-            defects.append(f"a header of more than {max_fields} fields or {max_bytes} octets: the rest is body")
             break
         fields.append(Field(match[1].decode("ascii"), match[0]))
         position = match.end()

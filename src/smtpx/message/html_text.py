@@ -19,61 +19,22 @@ from collections.abc import Callable, Iterator
 __all__ = ["text_of"]
 
 _MAX_DEPTH = 20  # of quotes and lists that are shown as such
-_BLOCKS = dict.fromkeys(
-    [
-        "address",
-        "article",
-        "aside",
-        "caption",
-        "center",
-        "dd",
-        "details",
-        "dialog",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "footer",
-        "form",
-        "header",
-        "legend",
-        "li",
-        "main",
-        "nav",
-        "section",
-        "summary",
-        "table",
-        "tbody",
-        "tfoot",
-        "thead",
-        "tr",
-    ],
-    1,
-) | dict.fromkeys(["blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "p", "pre", "hr"], 2)
-_DROPPED = frozenset(
-    [
-        "audio",
-        "canvas",
-        "datalist",
-        "embed",
-        "frameset",
-        "head",
-        "iframe",
-        "map",
-        "math",
-        "object",
-        "select",
-        "svg",
-        "template",
-        "video",
-    ]
-)
-_RAW = frozenset(["script", "style", "textarea", "title", "xmp", "noembed", "noframes"])  # no tags within
-_VOID = frozenset(
-    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"]
-)
+# fmt: off
+_APART = frozenset({"blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "p", "pre"})
+_BLOCKS = frozenset({
+    "address", "article", "aside", "caption", "center", "dd", "details", "dialog", "div", "dl", "dt", "fieldset",
+    "figcaption", "figure", "footer", "form", "header", "legend", "li", "main", "nav", "section", "summary", "table",
+    "tbody", "tfoot", "thead", "tr",
+})
+_DROPPED = frozenset({
+    "audio", "canvas", "datalist", "embed", "frameset", "head", "iframe", "map", "math", "object", "select", "svg",
+    "template", "video",
+})
+_RAW = frozenset({"noembed", "noframes", "script", "style", "textarea", "title", "xmp"})  # no tags within
+_VOID = frozenset({
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
+})
+# fmt: on
 _ENDS_ITSELF = frozenset({"p", "dt", "dd", "option"})  # by the next of its kind
 
 # Possessive: each is tried once at each place, and what fails for want of an end is not tried again.
@@ -293,7 +254,7 @@ class _Writer:
             if name not in _VOID:
                 self._hidden, self._hidden_depth = name, 1
             return
-        self._lines.wish(_BLOCKS.get(name, 0))
+        self._lines.wish(_breaks(name))
         if (begin := _BEGIN.get(name)) is not None:
             begin(self, attributes)
 
@@ -306,7 +267,7 @@ class _Writer:
             return
         if (end := _END.get(name)) is not None:
             end(self)
-        self._lines.wish(_BLOCKS.get(name, 0))
+        self._lines.wish(_breaks(name))
 
     def _begin_link(self, attributes: dict[str, str]) -> None:
         self._end_link()
@@ -412,6 +373,11 @@ _END: dict[str, Callable[[_Writer], None]] = {
     "ol": _Writer._end_list,
     "li": _Writer._end_item,
 }
+
+
+def _breaks(name: str) -> int:
+    """How many line ends there are at least before and behind an element."""
+    return 1 if name in _BLOCKS else 2 if name in _APART else 0
 
 
 def _bare(url: str) -> str:

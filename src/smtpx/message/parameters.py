@@ -6,7 +6,7 @@
 
 import re
 import unicodedata
-from itertools import count, islice
+from itertools import islice
 
 from smtpx.message.charsets import decode
 from smtpx.message.encoded_words import cut_escaped, decode_words, without_controls
@@ -16,6 +16,7 @@ __all__ = ["TOKEN", "read_parameters", "write_parameter"]
 
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+^_`{|}~.-]+")  # RFC 2045 5.1
 _PLAIN = re.compile(r"[A-Za-z0-9+._-]+")  # a token that nobody takes for anything else; others are quoted
+_MISREAD = re.compile(r'=\?|["\\]')  # encoded-words to some readers; escaped quotes are the end to others
 _NAME = re.compile(r"[A-Za-z0-9!#$&+^_`{|}~.-]{1,40}")  # RFC 2231 7: without * ' %
 _MAX_CHARS = 76  # a parameter, with the blank before it and the semicolon behind it
 _WITH_FALLBACK = frozenset({"filename", "name"})  # readers that don't know RFC 2231 show these to people
@@ -46,16 +47,12 @@ def write_parameter(name: str, value: str) -> tuple[str, ...]:
         raise ValueError(f"not the name of a parameter: {escape(name)}")
     if has_controls(value):
         raise ValueError(f"{name}: a control character, or something that is not text: {escape(value)}")
-    if value.isascii() and "=?" not in value:  # that some readers take for an encoded-word
-        written = f"{name}={value}" if _PLAIN.fullmatch(value) else f"{name}={_quoted(value)}"
+    if value.isascii() and not _MISREAD.search(value):
+        written = f"{name}={value}" if _PLAIN.fullmatch(value) else f'{name}="{value}"'
         if len(written) <= _MAX_CHARS - 2:
             return (written,)
     fallback = (f'{name}="{_fallback(value, _MAX_CHARS - len(name) - 5)}"',) if name in _WITH_FALLBACK else ()
     return (*_encoded(name, value), *fallback)
-
-
-def _quoted(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _encoded(name: str, value: str) -> list[str]:
@@ -64,12 +61,10 @@ def _encoded(name: str, value: str) -> list[str]:
     if len(whole) <= _MAX_CHARS - 2:
         return [whole]
     pieces, start = list[str](), 0
-    for number in count():
-        head = f"{name}*{number}*=" + ("" if number else "utf-8''")
+    while start < len(encoded):
+        head = f"{name}*{len(pieces)}*=" + ("" if pieces else "utf-8''")
         end = cut_escaped(encoded, start, _MAX_CHARS - 2 - len(head), "%")
         pieces.append(head + encoded[start:end])
-        if end == len(encoded):
-            break
         start = end
     return pieces
 
@@ -121,13 +116,13 @@ def _joined(sections: dict[int, tuple[str, bool]]) -> str:
     charset = ""
     if is_encoded and text.count("'") >= 2:
         charset, _, text = text.split("'", 2)
-    octets = b""
-    for number in count():
+    octets = bytearray()
+    for number in range(len(sections)):
         if number not in sections:
             break
         piece, is_encoded = (text, is_encoded) if number == 0 else sections[number]
         octets += _unescaped(piece) if is_encoded else piece.encode("utf-8", "replace")
-    return without_controls(decode(octets, charset))
+    return without_controls(decode(bytes(octets), charset))
 
 
 def _unescaped(text: str) -> bytes:
