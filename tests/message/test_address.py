@@ -175,9 +175,9 @@ def test_a_pair_that_may_be_two_addresses_is_an_error() -> None:
 @pytest.mark.parametrize(
     "value", [None, 3, b"a@b", bytearray(b"a@b"), {"a@b": 1}, [["a@b"]], [None], [("a", 3)], ["a@b", b"x"]]
 )
-def test_other_kinds(value: Any) -> None:
+def test_other_kinds(value: object) -> None:
     with pytest.raises(TypeError, match="text, a pair"):
-        read_addresses(value)
+        read_addresses(value)  # type: ignore[arg-type]
 
 
 def test_which_one_of_many_is_wrong() -> None:
@@ -264,16 +264,21 @@ def test_whatever_comes(text: str) -> None:
     sifted = sift_addresses(text)
     for address in addresses_of(sifted.addresses):
         Mailbox.parse(str(address.mailbox))
-    try:
-        strict = read_addresses(text)
-    except AddressError as error:
+    strict, error = strictly(text)
+    if error is not None:
         assert 0 <= error.position <= len(text)
         assert str(error).isprintable()
-    else:
-        assert [address.mailbox for address in addresses_of(strict)] == [
-            address.mailbox for address in addresses_of(sifted.addresses)
-        ]
-        assert read_addresses(", ".join(map(str, strict))) == strict
+        return
+    mailboxes = [address.mailbox for address in addresses_of(sifted.addresses)]
+    assert [address.mailbox for address in addresses_of(strict)] == mailboxes
+    assert read_addresses(", ".join(map(str, strict))) == strict
+
+
+def strictly(text: str) -> tuple[tuple[Address | Group, ...], AddressError | None]:
+    try:
+        return read_addresses(text), None
+    except AddressError as error:
+        return (), error
 
 
 @pytest.mark.parametrize(
@@ -300,10 +305,7 @@ def test_hostile_repetition(unit: str) -> None:
     sift_addresses(text)
     sift_addresses(f"x <a@b>, {text}")
     for strict in (text, f"{text} <a@b>", f"x: {text};"):
-        try:
-            read_addresses(strict)
-        except AddressError as error:
-            assert len(str(error)) < 300
+        assert len(str(strictly(strict)[1])) < 300
 
 
 def test_longer_than_any_list() -> None:

@@ -1,6 +1,6 @@
 """Envelopes that were given, and what the header adds."""
 
-from typing import Any
+from typing import NoReturn
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_what_is_given_counts_and_the_header_for_the_rest() -> None:
     assert Given().posting(lambda: A, lambda: (B,)) == Posting(A, (B,))
     given = Given().also(C, "Jane <b@x.example>, team: c@x.example;", {"ret": "HDRS"})
 
-    def never() -> Any:
+    def never() -> NoReturn:
         raise AssertionError
 
     assert given.posting(never, never) == Posting(C, (B, C), {"ret": "HDRS"})
@@ -39,7 +39,7 @@ def test_no_recipient() -> None:
 
 def test_bad_ones() -> None:
     for sender, recipients in (("nobody", None), (None, ["nobody"]), ("a@b, c@d", None), ("team:;", None)):
-        with pytest.raises(ValueError, match="address|group"):
+        with pytest.raises(ValueError, match=r"address|group"):
             Given().also(sender, recipients, None)
 
 

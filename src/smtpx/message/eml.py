@@ -217,7 +217,8 @@ class Eml:
         end = b"\n" if self._is_lf else b"\r\n"
         closed = tuple(each if each.octets.endswith(b"\n") else Field(each.name, each.octets + end) for each in kept)
         made = self._copy()
-        gap = self._header.gap or (b"" if self._body else end)
+        is_broken = bool(self.fields and self._body)  # its rest may be header to others, and stays where it is
+        gap = self._header.gap or (b"" if is_broken or not kept else end)
         made._header = HeaderBlock(closed, self._header.before, gap)
         return made
 
