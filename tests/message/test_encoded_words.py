@@ -71,6 +71,10 @@ def test_decode(written: str, text: str) -> None:
     assert decode_words(written) == text
 
 
+def test_controls_may_be_wanted() -> None:
+    assert decode_words("=?utf-8?q?a=0D=0Ab?=", keep_controls=True) == "a\r\nb"
+
+
 @given(st.text(st.sampled_from("=?utf-8qb _\t\r\nA4É*")))
 def test_decoding_never_raises_and_gives_no_line_ends_that_were_hidden(written: str) -> None:
     assert decode_words(written).count("\n") <= written.count("\n")

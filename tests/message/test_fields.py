@@ -1,8 +1,8 @@
 """Header fields: what is written is what a reader gets, whatever the script, within the limits of the lines.
 
-The reader is the standard library's. Its newer parser puts blanks between the encoded-words of a display name, which go
-by RFC 2047 6.2, and its writer folds quoted names apart (cpython#80222, #121284, #136052); so names are read by the older
-one, and nothing here is written by it.
+The reader is the standard library's. Its newer parser puts blanks between the encoded-words of a display name, which by
+RFC 2047 6.2 go, and its writer folds quoted names apart (cpython#80222, #121284, #136052); so names are read by the
+older one, and nothing here is written by it.
 """
 
 from collections.abc import Callable

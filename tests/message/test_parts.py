@@ -160,6 +160,8 @@ def test_types_that_are_none(value: str) -> None:
         ("base64", b"YWJjZA", b"abcd", 0),
         ("base64", b"YWJjZ", b"abc", 0),
         ("base64", b"Y", b"", 0),
+        ("base64", b"YWJjZ\0", b"abc", 1),
+        ("base64", b"!", b"", 1),
         ("base64", b"", b"", 0),
         ("base64", b"YW!Jj", b"abc", 1),
         ("base64 (a comment)", b"YWJj", b"abc", 0),

@@ -426,7 +426,9 @@ def _unquoted(token: _Token) -> str:
 
 
 def _decoded(text: str, position: int, lenient: bool) -> str:
-    decoded = decode_words(text)
-    if "\ufffd" in decoded and "\ufffd" not in text and not lenient:
-        raise AddressError(f"an encoded-word that hides what is not text: {escape(text)}", position)
+    if lenient:
+        return decode_words(text).replace("\t", " ")
+    decoded = decode_words(text, keep_controls=True)
+    if has_controls(decoded) and not has_controls(text):
+        raise AddressError(f"an encoded-word that hides a control character: {escape(text)}", position)
     return decoded

@@ -82,11 +82,11 @@ def _b_words(octets: bytes, room: int) -> list[str]:
     return words
 
 
-def decode_words(text: str) -> str:
+def decode_words(text: str, *, keep_controls: bool = False) -> str:
     """`text` with its encoded-words decoded; blanks between two of them go (RFC 2047 6.2). Never raises.
 
     What is no encoded-word, or in an unknown character set, stays as it is. Characters that a sender cut in two are
-    put together again. A control character that was hidden becomes U+FFFD.
+    put together again. A control character that was hidden becomes U+FFFD, unless `keep_controls`.
     """
     if "=?" not in text:
         return text
@@ -98,17 +98,18 @@ def decode_words(text: str) -> str:
             continue
         is_next = bool(codec) and not between.strip(" \t\r\n")
         if not (is_next and found == codec):
-            out.append(_text(run, codec))
+            out.append(_text(run, codec, keep_controls))
             run = []
         if not is_next:
             out.append(between)
         run.append(content)
         codec, end = found, match.end()
-    return "".join((*out, _text(run, codec), text[end:]))
+    return "".join((*out, _text(run, codec, keep_controls), text[end:]))
 
 
-def _text(run: list[bytes], codec: str) -> str:
-    return without_controls(b"".join(run).decode(codec, "replace")) if codec else ""
+def _text(run: list[bytes], codec: str, keep_controls: bool) -> str:
+    text = b"".join(run).decode(codec, "replace") if codec else ""
+    return text if keep_controls else without_controls(text)
 
 
 def without_controls(text: str) -> str:

@@ -15,7 +15,8 @@ __all__ = ["EmlLimits", "Part", "read_parts"]
 _TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
 _MAX_BOUNDARY_CHARS = 200  # RFC 2046 5.1.1 says 70
 _IDENTITY = frozenset({"", "7bit", "8bit", "binary"})
-_NOT_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
+_DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_NO_DIGIT = bytes(octet for octet in range(256) if octet not in _DIGITS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +170,7 @@ class Part:
         found = list[str]()
         if self.parts:
             return found
-        if self.encoding == "base64" and self.octets.translate(None, _NOT_BASE64):
+        if self.encoding == "base64" and self.octets.translate(None, _DIGITS + b"= \t\r\n"):
             found.append("octets that are not base64")
         if self.encoding not in _IDENTITY | {"base64", "quoted-printable"}:
             found.append("a transfer encoding that nobody knows")
@@ -179,12 +180,11 @@ class Part:
 
 
 def _base64(octets: bytes) -> bytes:
-    for padding in (b"", b"=", b"=="):
-        try:
-            return a2b_base64(octets + padding)
-        except Error:
-            continue
-    return a2b_base64(octets[: len(octets.rstrip(b"=\r\n \t")) - 1] + b"===")
+    try:
+        return a2b_base64(octets + b"==")
+    except Error:  # a character too many: the last one means nothing
+        kept = octets.translate(None, _NO_DIGIT)
+        return a2b_base64(kept[: len(kept) - (len(kept) % 4 == 1)] + b"==")
 
 
 def read_parts(body: memoryview, header: HeaderBlock, limits: EmlLimits) -> Part:
