@@ -130,7 +130,7 @@ BROKEN: dict[str, tuple[Breaks, ...]] = {
     ),
     "header_fields": (
         _set("smtpx.message.fields:has_controls", lambda _: False),
-        _set("smtpx.message.fields:_MAX_WORD_CHARS", 2000),
+        _set("smtpx.message.parameters:cut_escaped", lambda encoded, start, room, mark: start + room),
         _set("smtpx.message.fields:_ASCII_ONLY", (__import__("re").compile("[^\t -~]"),) * 2),
         _set("smtpx.message.parameters:_MISREAD", __import__("re").compile("(?!)")),
         _set("smtpx.message.encoded_words:cut_escaped", lambda encoded, start, room, mark: start + room),

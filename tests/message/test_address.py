@@ -141,6 +141,8 @@ def test_errors_say_what_and_where(text: str, what: str, character: int) -> None
         ("x\t<a@b>", ["x <a@b>"], []),
         ("=?utf-8?q?a=09b?= <a@b>", ["a b <a@b>"], []),
         ("<>", [], ["<>"]),
+        ("Jane <a@b> John <c@d> (x), e@f", ["Jane <a@b>", "John <c@d>", "e@f"], []),
+        ("<a@b> x", [], ["<a@b> x"]),
         (";", [], []),
     ],
 )

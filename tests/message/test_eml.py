@@ -114,9 +114,9 @@ def test_content_seen_before_a_change_is_looked_at_again() -> None:
 
 
 def test_a_change_of_a_broken_header_does_not_make_its_rest_a_body() -> None:
-    eml = Eml(b"A: 1\nwhat\nB: 2\n\nx")
-    assert bytes(eml.with_header("A", "2")) == b"A: 2\nwhat\nB: 2\n\nx"
-    assert bytes(eml.without("A")) == b"what\nB: 2\n\nx"
+    eml = Eml(b"A: 1\nwhat\never\nB: 2\n\nx")
+    assert bytes(eml.with_header("A", "2")) == b"A: 2\nwhat\never\nB: 2\n\nx"
+    assert bytes(eml.without("A")) == b"what\never\nB: 2\n\nx"
     assert bytes(Eml(b" no header").with_added("A", "1")) == b"A: 1\r\n\r\n no header"
     assert bytes(Eml(b" no header").without("A")) == b" no header"
 
@@ -249,6 +249,7 @@ def _flat(parties: tuple[Address | Group, ...]) -> list[Address]:
     [
         (b"From nobody Mon\nFrom: a@b\n\nx", "header: a line of an mbox"),
         (b"From: a@b\nnonsense\n\nx", "header: a line in the header that is no field"),
+        (b"X: a@b\nno blank\nTo: c@d\n\nx", "header: a line in the header that is no field: taken for a part"),
         (b"From: a@b", "header: a header without an empty line"),
         (b"From: nobody\n\nx", "From: no address: nobody"),
         (b"To: a@b, <c@d\n\nx", "To: a < without its > (at character 6)"),
@@ -343,6 +344,44 @@ def test_whatever_comes(octets: bytes) -> None:
     assert Eml(sent).to == eml.to
 
 
+ODD = b"".join(
+    line + b"\n"
+    for line in (
+        *(b"From: Jane <a@x.example> John <b@x.example>", b"To: <c@x.example>"),
+        b"Subject: =?utf-8? Q?odd?= =?utf-8?Q?=C3=A4 ?=",
+        *(b"Content-Type: multipart/mixed;", b"boundary=B", b"", b"--B"),
+        *(b'Content-Type: text/html; charset="UTF-8X-Own: x', b"", b"<p>\xc3\xa4", b"--B"),
+        *(b"Content-Type: application/zip; x-unix-mode=0600;", b"name=wrapped.zip"),
+        *(b"Content-Transfer-Encoding: base64", b"", b"YWJj", b"", b"--B"),
+        b"Content-Type: application/pdf; name=Invoice_(302).pdf; name=x",
+        *(b"Content-Transfer-Encoding: base64 ", b"", b"Y", b"--B"),
+        *(b"Content-Disposition: attachment; filename*0*=euc-kr''%C7%D1%B1; filename*1*=%B9.pdf", b"", b"x", b"--B"),
+        *(b"Content-Type: text/html;iso-8859-1", b"Content-Disposition: inline", b"Content-Disposition: attachment"),
+        *(b"", b"y", b"--B--x"),
+    )
+)
+
+
+def test_what_programs_in_the_field_write() -> None:
+    """Missing commas, folds without blanks, quotes that don't end, boundaries that almost do."""
+    eml = Eml(ODD)
+    assert bytes(eml) == ODD
+    assert [str(each) for each in eml.from_] == ["Jane <a@x.example>", "John <b@x.example>"]
+    assert eml.subject == "=?utf-8? Q?odd?= ä "
+    assert eml.html == "<p>ä\ny\n--B--x\n"
+    assert [(part.filename, part.content) for part in eml.attachments] == [
+        ("wrapped.zip", b"abc"),
+        ("Invoice_(302).pdf", b""),
+        ("한국.pdf", b"x"),
+    ]
+    assert [str(defect) for defect in eml.defects] == [
+        "header: a line in the header that is no field: taken for a part of the one before it",
+        "part 1: a multipart that does not end",
+        "part 1.1: a character set that nobody knows",
+        "part 1.2: a line in the header that is no field: taken for a part of the one before it",
+    ]
+
+
 # --- sending ---
 
 
@@ -400,7 +439,8 @@ def test_on_the_wire() -> None:
 
 @pytest.mark.parametrize("hidden", [b"Bcc: a@b", b"BCC : a@b", b"Resent-Bcc:a@b"])
 def test_a_bcc_that_nobody_sees_never_gets_out(hidden: bytes) -> None:
-    for octets in (b"A: 1\nwhat\n%s\n\nx", b"what\n%s", b"From: a@b\n\n\x00: what\n%s"):
+    assert hidden not in wire(Eml(b"A: 1\nwhat\n" + hidden + b"\n\nx"))
+    for octets in (b"A: 1\nwhat\n\x00\n%s\n\nx", b"what\n%s", b"From: a@b\n\n\x00: what\n%s"):
         eml = Eml(octets % hidden)
         if eml._header.gap:
             assert hidden in wire(eml)  # in the body it is text

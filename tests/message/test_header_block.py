@@ -40,7 +40,11 @@ def test_fields_in_order(end: bytes) -> None:
         (b"From x", 0, b"From x", "no field"),
         (b"From: x\r\n\r\n", 1, b"", None),
         (b"no header\r\n\r\nbody", 0, b"no header\r\n\r\nbody", "no field"),
-        (b"A: b\r\nwhat\r\nC: d\r\n\r\n", 1, b"what\r\nC: d\r\n\r\n", "no field"),
+        (b"A: b\r\nwhat\r\nC: d\r\n\r\n", 2, b"", "a part of the one before"),
+        (b"A: b\r\nwhat\r\nelse\r\nC: d\r\n\r\n", 1, b"what\r\nelse\r\nC: d\r\n\r\n", "the body begins with it"),
+        (b"A: b\nwhat\n\nC: d\n", 1, b"what\n\nC: d\n", "the body begins with it"),
+        (b"A: b;\nc=d\n\n", 1, b"", "a part of the one before"),
+        (b"what\nC: d\n\n", 0, b"what\nC: d\n\n", "the body begins with it"),
         (b" A: b\r\n\r\n", 0, b" A: b\r\n\r\n", "no field"),
         (b": b\r\n\r\n", 0, b": b\r\n\r\n", "no field"),
         (b"\xc3\xa4: b\r\n\r\n", 0, b"\xc3\xa4: b\r\n\r\n", "no field"),
@@ -75,6 +79,7 @@ def test_limits() -> None:
         (b"A: a\rb\0\r\n", "a\ufffdb\ufffd"),
         (b"A: a\tb\n", "a\tb"),
         (b"A: a:b", "a:b"),
+        (b"A: a;\r\nb=c\n\td\n", "a; b=c\td"),
     ],
 )
 def test_values(octets: bytes, value: str) -> None:

@@ -349,7 +349,9 @@ class _Reader:
     def _take(self, tokens: list[_Token]) -> None:
         if self._is_behind_group and not self._lenient:
             raise AddressError("a comma is missing behind a group", tokens[0].start)
-        (self._found if self._group is None else self._members).append(_address(tokens, self._lenient))
+        found = self._found if self._group is None else self._members
+        for each in _apart(tokens) if self._lenient else (tokens,):
+            found.append(_address(each, self._lenient))
 
     def _separate(self, end: _Token) -> None:
         if end.kind == ",":
@@ -364,6 +366,16 @@ class _Reader:
     def _end_group(self) -> None:
         self._found.append(Group(self._group or "", tuple(self._members)))
         self._group, self._members, self._is_behind_group = None, [], True
+
+
+def _apart(tokens: list[_Token]) -> Iterator[list[_Token]]:
+    """The tokens of each address, where commas are missing."""
+    start, last = 0, max((index for index, token in enumerate(tokens) if token.kind == "<"), default=0)
+    for index, token in enumerate(tokens[:last]):
+        if token.kind == ">":
+            yield tokens[start : index + 1]
+            start = index + 1
+    yield tokens[start:]
 
 
 def _address(tokens: list[_Token], lenient: bool) -> Address:

@@ -43,6 +43,7 @@ _MAX_PHRASE_CHARS = 60  # in one piece: what is longer is folded, and quotes don
 _MAX_WORD_CHARS = 900  # longer ones don't fit into a line, and are encoded
 _MAX_WIDE_WORD_CHARS = 220  # the same, of up to four octets each
 _MAX_BLANKS = 20
+_BLANKS = " " * (_MAX_BLANKS + 1)
 _MAX_ID_BYTES = 900
 
 _PIECES = re.compile(r"[ \t]*[^ \t]+")
@@ -145,18 +146,23 @@ def unstructured(name: str, text: str, *, utf8: bool = False) -> bytes:
         ValueError: for a control character other than TAB, half a surrogate pair, or a bad name.
     """
     head = check_name(name)
-    if text.isascii() and text.isprintable() and len(head) + len(text) <= MAX_LINE_CHARS and "=?" not in text:
+    if text.isascii() and text.isprintable() and "=?" not in text and len(text) <= _MAX_WORD_CHARS:  # most are so
         if not text:
             return f"{name}:\r\n".encode()
         if text[0] != " " != text[-1]:
-            return f"{head}{text}\r\n".encode()
+            if len(head) + len(text) <= MAX_LINE_CHARS:
+                return f"{head}{text}\r\n".encode()
+            if _BLANKS not in text:
+                return _folded(head, text)
     check_value(text, name)
     span = _span(text, _UTF8 if utf8 else _ASCII_ONLY)
-    if span is None:
-        lines = _Lines(head)
-        lines.extend(text)
-        return lines.octets()
-    return _with_encoded(head, text, *span)
+    return _folded(head, text) if span is None else _with_encoded(head, text, *span)
+
+
+def _folded(head: str, text: str) -> bytes:
+    lines = _Lines(head)
+    lines.extend(text)
+    return lines.octets()
 
 
 def _span(text: str, patterns: tuple[re.Pattern[str], ...]) -> tuple[int, int] | None:
@@ -230,8 +236,11 @@ def _address_list(name: str, parties: Sequence[Address | Group], utf8: bool) -> 
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     items[-1] = (*items[-1][:-1], items[-1][-1][:-1])
-    has_encoded = any(token.startswith("=?") for item in items for token in item)
-    lines = _Lines(head, MAX_ENCODED_LINE_CHARS if has_encoded else MAX_LINE_CHARS)
+    whole = " ".join([token for item in items for token in item])
+    max_chars = MAX_ENCODED_LINE_CHARS if "=?" in whole else MAX_LINE_CHARS
+    if len(head) + len(whole) <= max_chars:
+        return f"{head}{whole}\r\n".encode()
+    lines = _Lines(head, max_chars)
     for item in items:
         lines.add_together(item)
     return lines.octets()

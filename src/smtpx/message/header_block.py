@@ -15,7 +15,9 @@ ADDRESS_FIELDS = frozenset(
 ) | {"disposition-notification-to", "errors-to", "return-receipt-to"}
 
 _ONE = re.compile(rb"([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z)")
+_STRAY = re.compile(rb"[^\r\n][^\n]*+\n(?=[!-9;-~]++[ \t]*+:)")
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
+_BAD_FOLD = re.compile(r"\r?\n")
 
 
 class Field(NamedTuple):
@@ -28,7 +30,8 @@ class Field(NamedTuple):
     def text(self) -> str:
         """What stands behind the colon, unfolded, nothing decoded; octets beyond ASCII as UTF-8, else as Latin-1."""
         value = self.octets.partition(b":")[2]
-        return _FOLD.sub("", decode(value, "")).strip(" \t\r\n")
+        text = _FOLD.sub("", decode(value, "")).strip(" \t\r\n")
+        return _BAD_FOLD.sub(" ", text)
 
     @property
     def value(self) -> str:
@@ -80,14 +83,23 @@ def split_header(octets: bytes, *, max_bytes: int, max_fields: int) -> tuple[Hea
         if len(fields) == max_fields or end > max_bytes:
             defects.append(f"a header of more than {max_fields} fields or {max_bytes} octets: the rest is body")
             break
-        if match is None:
+        if match is not None:
+            fields.append(Field(match[1].decode("ascii"), match[0]))
+        elif fields and _is_stray(octets, position, fields[-1]):
+            defects.append("a line in the header that is no field: taken for a part of the one before it")
+            fields[-1] = Field(fields[-1].name, fields[-1].octets + octets[position:end])
+        else:
             defects.append("a line in the header that is no field: the body begins with it")
             break
-        fields.append(Field(match[1].decode("ascii"), match[0]))
-        position = match.end()
+        position = end
     else:
         defects.append("a header without an empty line behind it")
     return HeaderBlock(tuple(fields), octets[:start], gap), position + len(gap), defects
+
+
+def _is_stray(octets: bytes, position: int, before: Field) -> bool:
+    """Whether a line that is no field was meant to go on with the one before: fields or more parameters are to come."""
+    return _STRAY.match(octets, position) is not None or before.octets.rstrip().endswith(b";")
 
 
 def _gap(octets: bytes, position: int) -> bytes:
