@@ -130,7 +130,7 @@ def test_errors_say_what_and_where(text: str, what: str, character: int) -> None
         ("a@b; c@d", ["a@b", "c@d"], []),
         ("x: a@b", ["x: a@b;"], []),
         ("x: a@b; c@d", ["x: a@b;", "c@d"], []),
-        ("x: a@b; y: c@d;", ["x: a@b;", "c@d"], ["y"]),
+        ("x: a@b; y: c@d;", ["x: a@b;", "y: c@d;"], []),
         ("John Doe, a@b", ["a@b"], ["John Doe"]),
         ('a@b, "open <c@d>, e@f', ["a@b", '"\\"open" <c@d>', "e@f"], []),
         ("a@b, (open <c@d>, e@f", ["a@b", '"(open" <c@d>', "e@f"], []),

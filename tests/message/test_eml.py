@@ -180,7 +180,8 @@ def stdlib_message() -> EmailMessage:
     message["From"], message["To"], message["Subject"] = "Jürgen <a@x.example>", "b@x.example", "Größe " * 30
     message.set_content("text ä\n")
     message.add_alternative("<p>html ä <img src='cid:logo'></p>\n", subtype="html")
-    html: Any = message.get_payload()[1]
+    parts: Any = message.get_payload()
+    html = parts[1]
     html.add_related(b"\x89PNG", "image", "png", cid="<logo>")
     message.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="Größe 日本.pdf")
     message.add_attachment("a,b\n", subtype="csv", filename="a.csv")

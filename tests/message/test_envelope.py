@@ -4,7 +4,7 @@ from typing import NoReturn
 
 import pytest
 
-from smtpx.message.address import read_addresses
+from smtpx.message.address import addresses_of, read_addresses
 from smtpx.message.envelope import Given, each_once
 from smtpx.message.sendable import Posting
 from smtpx.wire.address import NULL_SENDER, Mailbox
@@ -44,7 +44,6 @@ def test_bad_ones() -> None:
 
 
 def test_each_once() -> None:
-    found = each_once(
-        read_addresses("a@B.example, A@b.example, x <a@b.EXAMPLE>, a@bücher.example, a@xn--bcher-kva.example")
-    )  # type: ignore[arg-type]
+    text = "a@B.example, A@b.example, x <a@b.EXAMPLE>, a@bücher.example, a@xn--bcher-kva.example"
+    found = each_once(addresses_of(read_addresses(text)))
     assert [str(each) for each in found] == ["a@B.example", "A@b.example", "a@bücher.example"]

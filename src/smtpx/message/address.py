@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, pairwise
-from typing import NamedTuple, TypeAlias, TypeGuard
+from typing import NamedTuple, TypeAlias, TypeGuard, cast
 
 from smtpx.message.encoded_words import decode_words, without_controls
 from smtpx.wire.address import Mailbox
@@ -188,7 +188,10 @@ def _mailbox(text: str, position: int = 0) -> Mailbox:
 
 
 def _is_pair(value: object) -> TypeGuard[tuple[str, str]]:
-    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], str)
+    if not isinstance(value, tuple):
+        return False
+    items = cast("tuple[object, ...]", value)
+    return len(items) == 2 and all(isinstance(each, str) for each in items)
 
 
 def _from_pair(name: str, address: str) -> Address:
@@ -206,10 +209,11 @@ def _is_address(text: str) -> bool:
 
 
 def _from_many(value: object) -> tuple[Address | Group, ...]:
+    kind = type(value).__name__
     if not isinstance(value, Iterable) or isinstance(value, bytes | bytearray | memoryview | Mapping):
-        raise TypeError(f"an address is text, a pair, a Mailbox, an Address or a Group, not {type(value).__name__}")
+        raise TypeError(f"an address is text, a pair, a Mailbox, an Address or a Group, not {kind}")
     found = list[Address | Group]()
-    for index, each in enumerate(value):
+    for index, each in enumerate(cast("Iterable[object]", value)):
         if not (isinstance(each, str | Mailbox | Address | Group) or _is_pair(each)):
             raise TypeError(f"address {index + 1} is not text, a pair, a Mailbox, an Address or a Group")
         try:
@@ -245,8 +249,10 @@ _TOKEN = re.compile(
 _BLANKS = re.compile(r"[ \t]*+")
 _IN_COMMENT = re.compile(r"[^()\\]*+(?:\\.[^()\\]*+)*+", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_STRAY = {'"': "a quote that does not end", "[": "a bracket that does not end", ")": "a ) without its ("}
-_STRAY |= {chr(code): f"a control character: \\x{code:02x}" for code in (*range(32), 127)}
+_STRAY = {
+    **{chr(code): f"a control character: \\x{code:02x}" for code in (*range(32), 127)},
+    **{'"': "a quote that does not end", "[": "a bracket that does not end", ")": "a ) without its ("},
+}
 _SEPARATORS = frozenset(",;:")
 
 
@@ -339,7 +345,7 @@ class _Reader:
         self._separate(end)
 
     def _begin_group(self, tokens: list[_Token], position: int) -> None:
-        if self._group is not None or self._is_behind_group:
+        if self._group is not None or (self._is_behind_group and not self._lenient):
             raise AddressError("a group within a group, or right behind one", position)
         name = _phrase(tokens, self._lenient)
         if not name:

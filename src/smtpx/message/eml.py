@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from smtpx.message import fields
 from smtpx.message.address import (
@@ -395,7 +395,7 @@ class Eml:
 
 def _read(source: object, max_bytes: int) -> bytes:
     if isinstance(source, bytes | bytearray | memoryview):
-        octets = bytes(source)
+        octets = bytes(cast("bytes", source))
     elif isinstance(source, Path):
         with source.open("rb") as file:
             octets = file.read(max_bytes + 1)

@@ -15,6 +15,7 @@ See our page <https://a.example/>:
 import html
 import re
 from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 __all__ = ["text_of"]
 
@@ -255,7 +256,7 @@ class _Writer:
                 self._hidden, self._hidden_depth = name, 1
             return
         self._lines.wish(_breaks(name))
-        if (begin := _BEGIN.get(name)) is not None:
+        if (begin := self._BEGIN.get(name)) is not None:
             begin(self, attributes)
 
     def end(self, name: str) -> None:
@@ -265,7 +266,7 @@ class _Writer:
             if not self._hidden_depth:
                 self._hidden = ""
             return
-        if (end := _END.get(name)) is not None:
+        if (end := self._END.get(name)) is not None:
             end(self)
         self._lines.wish(_breaks(name))
 
@@ -351,28 +352,27 @@ class _Writer:
         if self._kinds and self._kinds[-1] != "list":
             self._close("item")
 
-
-_BEGIN: dict[str, Callable[[_Writer, dict[str, str]], None]] = {
-    "a": _Writer._begin_link,
-    "img": _Writer._image,
-    "br": _Writer._break,
-    "hr": _Writer._rule,
-    "pre": _Writer._begin_pre,
-    "blockquote": _Writer._begin_quote,
-    "td": _Writer._cell,
-    "th": _Writer._cell,
-    "ul": _Writer._begin_bullets,
-    "ol": _Writer._begin_numbers,
-    "li": _Writer._begin_item,
-}
-_END: dict[str, Callable[[_Writer], None]] = {
-    "a": _Writer._end_link,
-    "pre": _Writer._end_pre,
-    "blockquote": _Writer._end_quote,
-    "ul": _Writer._end_list,
-    "ol": _Writer._end_list,
-    "li": _Writer._end_item,
-}
+    _BEGIN: ClassVar[dict[str, Callable[["_Writer", dict[str, str]], None]]] = {
+        "a": _begin_link,
+        "img": _image,
+        "br": _break,
+        "hr": _rule,
+        "pre": _begin_pre,
+        "blockquote": _begin_quote,
+        "td": _cell,
+        "th": _cell,
+        "ul": _begin_bullets,
+        "ol": _begin_numbers,
+        "li": _begin_item,
+    }
+    _END: ClassVar[dict[str, Callable[["_Writer"], None]]] = {
+        "a": _end_link,
+        "pre": _end_pre,
+        "blockquote": _end_quote,
+        "ul": _end_list,
+        "ol": _end_list,
+        "li": _end_item,
+    }
 
 
 def _breaks(name: str) -> int:
