@@ -5,11 +5,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from smtpx.wire.address import Mailbox
 
-__all__ = ["Posting", "Sendable"]
+__all__ = ["Posting", "Sendable", "is_sendable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +54,8 @@ class Sendable(Protocol):
             ValueError: if it can't be written so.
         """
         ...
+
+
+def is_sendable(value: object) -> TypeGuard[Sendable]:
+    """Whether something can write itself and name its envelope."""
+    return hasattr(value, "posting") and hasattr(value, "octets")
