@@ -36,6 +36,9 @@ _HOMES = {
     "smtpx.flows.outcome": ("SendResult",),
     "smtpx.flows.session": ("Security",),
     "smtpx.flows.steps": ("Timeouts",),
+    "smtpx.message.address": ("Address", "Group"),
+    "smtpx.message.attachments": ("Attachment",),
+    "smtpx.message.compose": ("Alternative", "Message", "MessageError"),
     "smtpx.net.tls": ("client_context", "server_tls"),
     "smtpx.protocol.dialect": ("LMTP", "SMTP"),
     "smtpx.protocol.extension": ("Extension",),
@@ -84,6 +87,9 @@ if TYPE_CHECKING:
     from smtpx.flows.outcome import SendResult
     from smtpx.flows.session import Security
     from smtpx.flows.steps import Timeouts
+    from smtpx.message.address import Address, Group
+    from smtpx.message.attachments import Attachment
+    from smtpx.message.compose import Alternative, Message, MessageError
     from smtpx.net.tls import client_context, server_tls
     from smtpx.protocol.dialect import LMTP, SMTP
     from smtpx.protocol.extension import Extension
@@ -109,9 +115,12 @@ __all__ = [
     "PROFILES",
     "SMTP",
     "STANDARD",
+    "Address",
+    "Alternative",
     "Anonymous",
     "AsyncClient",
     "AsyncConnection",
+    "Attachment",
     "AuthenticationError",
     "AuthorizedRelay",
     "BearerToken",
@@ -128,10 +137,13 @@ __all__ = [
     "Deadlines",
     "DefaultCap",
     "Extension",
+    "Group",
     "Limits",
     "Listener",
     "LocalProtocolError",
     "Mailbox",
+    "Message",
+    "MessageError",
     "Middleware",
     "Outgoing",
     "Password",

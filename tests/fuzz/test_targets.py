@@ -95,6 +95,10 @@ class _Believing:
 
 
 BROKEN: dict[str, tuple[Breaks, ...]] = {
+    "address_lists": (
+        _returns("fuzz.targets.address_lists:sift_addresses", lambda found: found._replace(addresses=found[0][:1])),
+        _set("smtpx.message.address:_ESCAPED", __import__("re").compile("(x)")),
+    ),
     "addresses": (
         _set("smtpx.wire.address:MAX_PATH_BYTES", 400),
         _returns("fuzz.targets.addresses:parse_path", lambda found: (found[0], found[1].strip())),
@@ -117,6 +121,19 @@ BROKEN: dict[str, tuple[Breaks, ...]] = {
         _set("smtpx.wire.dots:_end_of_data_prefix", _early_end),
         _set("smtpx.wire.dots:END_OF_DATA", b"\n.\r\n"),
         _returns("fuzz.targets.dots:NewlineRepair.end", lambda rest: rest + b"\n"),
+    ),
+    "eml": (
+        _set("smtpx.message.eml:_HIDDEN", frozenset({"resent-bcc"})),
+        _set("smtpx.message.eml:_LOST_BCC", __import__("re").compile(rb"(?!)")),
+        _set("smtpx.message.eml:_BARE_CR", __import__("re").compile(rb"(?!)")),
+        _set("smtpx.message.header_block:without_controls", lambda text: text),
+    ),
+    "header_fields": (
+        _set("smtpx.message.fields:has_controls", lambda _: False),
+        _set("smtpx.message.parameters:cut_escaped", lambda encoded, start, room, mark: start + room),
+        _set("smtpx.message.fields:_ASCII_ONLY", (__import__("re").compile("[^\t -~]"),) * 2),
+        _set("smtpx.message.parameters:_MISREAD", __import__("re").compile("(?!)")),
+        _set("smtpx.message.encoded_words:cut_escaped", lambda encoded, start, room, mark: start + room),
     ),
     "lines": (_set("smtpx.wire.lines:Lines._wait", lambda *_: None),),
     "offers": (_returns("fuzz.targets.offers:plan_for", lambda plan: plan._replace(lines=plan.lines[:-1])),),

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from smtpx.message.fields import check_value
 from smtpx.message.flatten import envelope_of, flatten
-from smtpx.message.headers import check_value, make_safe, write_party
+from smtpx.message.headers import make_safe, write_party
 
 
 def message(**fields: str) -> EmailMessage:

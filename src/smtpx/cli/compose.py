@@ -11,7 +11,8 @@ from email.utils import formatdate, make_msgid, unquote
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from smtpx.message.headers import check_value, write_party
+from smtpx.message.fields import check_value
+from smtpx.message.headers import write_party
 from smtpx.wire.address import Mailbox, ascii_domain
 
 __all__ = ["Party", "compose", "party"]

@@ -90,12 +90,12 @@ class AsyncLink:
     async def run(self, flow: Flow[T], source: Source | None = None, *, deadline: Deadline | None = None) -> T:
         """Drive a flow; whatever goes wrong, the connection is in a known state after it, or closed."""
         check_idle(self._busy, self.is_open)
-        chunks = _chunks(source) if source is not None else None
+        chunks = _Chunks(source) if source is not None else None
         self._busy = True
         conversation = self.conversation
         try:
-            if source is not None and source.is_file:
-                await asyncio.to_thread(source.scan)
+            if source is not None and source.is_slow:
+                await asyncio.to_thread(source.prepare, conversation.protocol.capabilities)
             return await arun(flow, self._stream, deadline or Deadline(conversation.settings.timeout), chunks)
         except SMTPXError:
             if conversation.is_spoilt:
@@ -168,16 +168,18 @@ async def _connected(settings: ClientSettings, timeout_seconds: float, told: Tol
     return stream
 
 
-async def _chunks(source: Source) -> AsyncIterator[bytes]:
-    """Content in pieces; files are read in a thread."""
-    pieces = source.async_chunks()
-    if pieces is not None:
-        async for piece in pieces:
-            yield octets_of(piece)
-    elif source.is_file:
-        octets = source.chunks()
-        while piece := await asyncio.to_thread(next, octets, b""):
-            yield piece
-    else:
-        for piece in source.chunks():
-            yield piece
+class _Chunks(AsyncIterator[bytes]):
+    """Content in pieces; what is slow is read in a thread."""
+
+    def __init__(self, source: Source) -> None:
+        self._async_pieces = source.async_chunks()
+        self._pieces = source.chunks() if self._async_pieces is None else iter(())
+        self._is_slow = source.is_slow
+
+    async def __anext__(self) -> bytes:
+        if self._async_pieces is not None:
+            return octets_of(await anext(self._async_pieces))
+        piece = await asyncio.to_thread(next, self._pieces, None) if self._is_slow else next(self._pieces, None)
+        if piece is None:
+            raise StopAsyncIteration
+        return piece

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from email.message import Message as EmailMessage
 
     from smtpx.client.mail import MessageSource
+    from smtpx.message.sendable import Sendable
     from smtpx.wire.address import Mailbox
 
-    Messages: TypeAlias = (
-        "Iterable[Outgoing | EmailMessage[Any, Any]] | AsyncIterable[Outgoing | EmailMessage[Any, Any]]"
-    )
+    Letter: TypeAlias = "Outgoing | Sendable | EmailMessage[Any, Any]"
+    Messages: TypeAlias = "Iterable[Letter] | AsyncIterable[Letter]"
 
 __all__ = ["GIVEN_UP", "Hold", "Order", "Outgoing", "Run", "SendManyOptions", "SendOutcome"]
 
@@ -45,7 +45,7 @@ class Outgoing:
     """One message for `send_many`, with its envelope.
 
     Nothing is checked before its turn comes, so that a mistake in one message concerns no other. None stands for what
-    `send_many` was told, and for what the header of a message object says.
+    `send_many` was told, and for what the message itself says.
     """
 
     message: "MessageSource"

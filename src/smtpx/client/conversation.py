@@ -194,9 +194,10 @@ class Conversation:
         size = mail.source.size_at_hand
         if size is None or size > self.protocol.limits.max_early_body_bytes:
             return None
+        wishes = {**mail.wishes, **wishes} if mail.wishes else wishes
         envelope = with_wishes(mail.envelope, self.settings.extensions, wishes)
         options = self._options(wishes, strict=strict, smtputf8=smtputf8)
-        content = mail.source.content(self.protocol.capabilities, utf8=_wants_utf8(envelope, smtputf8))
+        content = mail.source.content(self.protocol.capabilities, utf8=_wants_utf8(envelope, mail.source, smtputf8))
         job = Job(key, envelope, content, options)
         if mail.delivery is not None or not can_fly(self.protocol, job):
             return None
@@ -253,9 +254,10 @@ class Conversation:
         self, mail: Mail, envelope: Envelope, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None
     ) -> Flow[SendResult]:
         """One transaction."""
+        wishes = {**mail.wishes, **wishes} if mail.wishes else wishes
         transaction = self._last = self.transaction(envelope, wishes, strict=strict, smtputf8=smtputf8)
         self.messages += 1
-        content = yield from self._content(mail.source, utf8=_wants_utf8(mail.envelope, smtputf8))
+        content = yield from self._content(mail.source, utf8=_wants_utf8(mail.envelope, mail.source, smtputf8))
         return (yield from self._told(transaction.deliver(content)))
 
     def _told(self, flow: Flow[SendResult]) -> Flow[SendResult]:
@@ -285,7 +287,7 @@ class Conversation:
         self, transaction: Transaction, source: Source, envelope: Envelope, *, smtputf8: bool | None = None
     ) -> Flow[SendResult]:
         """The content for a transaction that is open."""
-        content = yield from self._content(source, utf8=_wants_utf8(envelope, smtputf8))
+        content = yield from self._content(source, utf8=_wants_utf8(envelope, source, smtputf8))
         self.messages += 1
         return (yield from self._told(transaction.send(content)))
 
@@ -447,9 +449,9 @@ def _accepted(answer: Answer) -> Reply:
     return answer.reply
 
 
-def _wants_utf8(envelope: Envelope, smtputf8: bool | None) -> bool:
+def _wants_utf8(envelope: Envelope, source: Source, smtputf8: bool | None) -> bool:
     """Whether header fields may be UTF-8: only where SMTPUTF8 will be asked for anyway (RFC 6531 3.2)."""
-    return envelope.needs_utf8 if smtputf8 is None else smtputf8
+    return envelope.needs_utf8 or source.needs_utf8 if smtputf8 is None else smtputf8
 
 
 def check_idle(busy: bool, is_open: bool) -> None:

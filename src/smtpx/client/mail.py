@@ -1,12 +1,15 @@
 """What a caller hands over, made into an envelope and content."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
+from smtpx.client.stamp import new_id, now_here
 from smtpx.errors import LocalProtocolError, SMTPXError, UnsupportedError
 from smtpx.flows.content import Content, Scan
 from smtpx.flows.shares import Delivery
 from smtpx.flows.transaction import Envelope
+from smtpx.message.sendable import Posting, Sendable, is_sendable
 from smtpx.protocol.capabilities import Capabilities
 from smtpx.wire.address import NULL_SENDER, Mailbox
 from smtpx.wire.syntax import WireError
@@ -17,12 +20,20 @@ if TYPE_CHECKING:
     from smtpx.flows.outcome import SendResult
 
     MessageSource: TypeAlias = (
-        bytes | bytearray | memoryview | EmailMessage[Any, Any] | BinaryIO | Iterable[bytes] | AsyncIterable[bytes]
+        bytes
+        | bytearray
+        | memoryview
+        | Sendable
+        | EmailMessage[Any, Any]
+        | BinaryIO
+        | Iterable[bytes]
+        | AsyncIterable[bytes]
     )
 
 __all__ = ["Mail", "Source", "envelope", "mailbox", "octets_of", "whole"]
 
 _CHUNK = 262_144
+_AT_HAND_BYTES = 1 << 20  # what a message may have to be written once, and kept until it is sent
 
 
 def mailbox(address: "str | Mailbox", stage: str) -> Mailbox:
@@ -44,6 +55,9 @@ def mailbox(address: "str | Mailbox", stage: str) -> Mailbox:
 class Mail:
     """One message to send: its envelope, and the source of its content.
 
+    Attributes:
+        wishes: what the message itself asks of the server; what the caller says counts more.
+
     Raises:
         LocalProtocolError: for bad addresses, missing sender or recipients.
         TypeError: for a message of a kind that can't be sent.
@@ -59,11 +73,15 @@ class Mail:
         binary: bool = False,
     ) -> None:
         self.source = Source(message, normalize_newlines=normalize_newlines, binary=binary)
-        if _is_message_object(message) and (sender is None or recipients is None):
+        self.wishes: Mapping[str, Any] = {}
+        if self.source.sendable is not None:
+            sender, recipients, self.wishes = _posted(self.source.sendable, sender, recipients)
+        elif _is_message_object(message) and (sender is None or recipients is None):
             sender, recipients = _from_header(cast("EmailMessage[Any, Any]", message), sender, recipients)
         if sender is None or recipients is None:
             raise LocalProtocolError("sender and recipients are needed: octets don't tell them", stage="mail")
         self.envelope = envelope(sender, recipients)
+        self.source.needs_utf8 = self.source.needs_utf8 or self.envelope.needs_utf8
         self.begun = 0.0  # when the first octet went out
         self.delivery: Delivery | None = None  # once a server may take it in parts only
 
@@ -99,6 +117,22 @@ def envelope(sender: "str | Mailbox", recipients: "Sequence[str | Mailbox] | str
     return Envelope(mailbox(sender, "mail"), tuple(mailbox(each, "rcpt") for each in listed))
 
 
+def _posted(
+    message: Sendable, sender: "_Sender", recipients: "_Recipients"
+) -> "tuple[_Sender, _Recipients, Mapping[str, Any]]":
+    try:
+        posting: Posting = message.posting()
+    except ValueError as error:
+        if sender is not None and recipients is not None:
+            return sender, recipients, getattr(message, "wishes", {})
+        raise _local(error, "mail") from error
+    return (
+        posting.sender if sender is None else sender,
+        posting.recipients if recipients is None else recipients,
+        posting.wishes,
+    )
+
+
 def _from_header(
     message: "EmailMessage[Any, Any]", sender: "_Sender", recipients: "_Recipients"
 ) -> "tuple[_Sender, _Recipients]":
@@ -117,6 +151,11 @@ class Source:
     Args:
         binary: it has no lines; a message object has, all the same.
 
+    Attributes:
+        sendable: a message that writes itself, with date and Message-ID.
+        needs_utf8: its header may be UTF-8 where the server takes that.
+        is_slow: reading it takes its time, so a loop should not wait for it.
+
     Raises:
         TypeError: if the message is of a kind that can't be sent.
         LocalProtocolError: if newlines are to be repaired in what has no lines.
@@ -125,34 +164,39 @@ class Source:
     def __init__(self, message: object, *, normalize_newlines: bool = False, binary: bool = False) -> None:
         if binary and normalize_newlines:
             raise LocalProtocolError("binary content has no newlines to normalise", stage="body")
+        self.sendable = _stamped(message) if is_sendable(message) else None
+        self.needs_utf8 = bool(getattr(self.sendable, "needs_utf8", False))
         self._message: Any = message
         self._binary = binary
         self._normalize = normalize_newlines
         self._file_start: int | None = None
         self._scanned: Content | None = None
+        self._form: tuple[bool, bool] | None = None
+        self._round: Iterator[bytes] | None = None
         self._pieces: Iterator[bytes] | None = None
         self._async_pieces: AsyncIterator[object] | None = None
         self.ahead: Content | None = None  # what was taken from an iterator already, and must not get lost
         self._is_octets = isinstance(message, bytes | bytearray | memoryview)
-        self._is_object = _is_message_object(message)
-        self.is_file = not self._is_object and hasattr(message, "read")
+        self._is_object = self.sendable is None and _is_message_object(message)
+        self.is_file = self.sendable is None and not self._is_object and hasattr(message, "read")
+        self.is_slow = self.is_file or _is_streamed(self.sendable)
         self._is_async = hasattr(message, "__aiter__")
         iterable = self._is_async or (hasattr(message, "__iter__") and not isinstance(message, str))
-        if not (self._is_octets or self._is_object or self.is_file or iterable):
-            kinds = "bytes, a message object, a binary file or an iterator of bytes"
+        if not (self.sendable is not None or self._is_octets or self._is_object or self.is_file or iterable):
+            kinds = "bytes, a Message, a message object, a binary file or an iterator of bytes"
             raise TypeError(f"a message is {kinds}, not {_kind_of(message)}")
 
     @property
     def can_repeat(self) -> bool:
         """Whether the content can be sent a second time."""
-        return self._is_octets or self._is_object or self._file_start is not None
+        return self.sendable is not None or self._is_octets or self._is_object or self._file_start is not None
 
     @property
     def size_at_hand(self) -> int | None:
-        """The octets that are here already; 0 for a message object, whose size is not known yet, None for the rest."""
+        """The octets that are here already; 0 for a message whose size is not known yet, None for the rest."""
         if self._is_octets:
             return memoryview(self._message).nbytes
-        return 0 if self._is_object else None
+        return 0 if self._is_object or (self.sendable is not None and not self.is_slow) else None
 
     def content(self, capabilities: Capabilities, *, utf8: bool) -> Content:
         """The content, as far as it can be had without waiting for an iterator.
@@ -163,6 +207,10 @@ class Source:
         Raises:
             LocalProtocolError: for a CR or LF that stands alone, or a message object that can't be written.
         """
+        self._round = None
+        if self.sendable is not None:
+            eight_bit, utf8 = "8BITMIME" in capabilities, utf8 and "SMTPUTF8" in capabilities
+            return self._written(self.sendable, eight_bit=eight_bit, utf8=utf8)
         if self._is_octets:
             return Content.of(bytes(self._message), normalize_newlines=self._normalize, binary=self._binary)
         if self._is_object:
@@ -174,6 +222,27 @@ class Source:
                 return content
             return self.ahead or content
         return self.ahead or Content(None, repair=self._normalize, binary=self._binary)
+
+    def prepare(self, capabilities: Capabilities) -> None:
+        """Do what takes time, in a thread: read a file, or write a message, to see what is in it.
+
+        Raises:
+            LocalProtocolError: as `content` does.
+        """
+        if self.sendable is None:
+            self.scan()
+        else:
+            self.content(capabilities, utf8=self.needs_utf8)
+
+    def _written(self, message: Sendable, *, eight_bit: bool, utf8: bool) -> Content:
+        """A message as this server can have it: at hand if it is short, else what there is to know about it."""
+        if self._scanned is None or self._form != (eight_bit, utf8):
+            self._form = eight_bit, utf8
+            try:
+                self._scanned = _look_through(message, eight_bit=eight_bit, utf8=utf8)
+            except ValueError as error:
+                raise _local(error, "body") from error
+        return self._scanned
 
     def _flat(self, *, eight_bit: bool, utf8: bool) -> Content:
         from smtpx.message.flatten import flatten
@@ -206,13 +275,28 @@ class Source:
         Raises:
             TypeError: for an async iterator.
         """
-        if self.is_file:
-            return self._read_file()
+        if self.is_file or self.sendable is not None:
+            return _Rounds(self)
         if self._is_async:
             raise TypeError("an async iterator needs the async client")
         if self._pieces is None:  # a second attempt goes on where the first one stopped
             self._pieces = map(octets_of, cast("Iterable[object]", self._message))
         return self._pieces
+
+    def next_of_round(self) -> bytes:
+        """The next piece of what can be read more than once; it begins anew with each call of `content`.
+
+        Raises:
+            StopIteration: behind the last one.
+        """
+        if self._round is None:
+            self._round = self._read_file() if self.is_file else self._write_anew()
+        return next(self._round)
+
+    def _write_anew(self) -> Iterator[bytes]:
+        assert self.sendable is not None and self._form is not None  # noqa: S101, PT018 - `content` came before
+        eight_bit, utf8 = self._form
+        return self.sendable.octets(eight_bit=eight_bit, utf8=utf8)
 
     def async_chunks(self) -> AsyncIterator[object] | None:
         """What an async iterator gives, unchecked; None for every other kind."""
@@ -225,8 +309,51 @@ class Source:
             yield piece
 
 
+class _Rounds(Iterator[bytes]):
+    """Content that may be sent several times on one connection, to some recipients each time."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def __next__(self) -> bytes:
+        return self._source.next_of_round()
+
+
 _Sender: TypeAlias = "str | Mailbox | None"
 _Recipients: TypeAlias = "Sequence[str | Mailbox] | str | Mailbox | None"
+
+
+def _stamped(message: Sendable) -> Sendable:
+    stamped: Any = getattr(message, "stamped", None)
+    return message if stamped is None else cast("Sendable", stamped(now_here, new_id))
+
+
+def _local(error: ValueError, stage: str) -> SMTPXError:
+    """What is wrong with a message, as an error of ours."""
+    return error if isinstance(error, SMTPXError) else LocalProtocolError(str(error), stage=stage)
+
+
+def _is_streamed(message: object) -> bool:
+    """Whether there is something large in a message; what wraps one, like a signature, has it as `inner`."""
+    while message is not None:
+        if getattr(message, "is_streamed", False):
+            return True
+        message = getattr(message, "inner", None)
+    return False
+
+
+def _look_through(message: Sendable, *, eight_bit: bool, utf8: bool) -> Content:
+    scan, kept, size = Scan(), list[bytes](), 0
+    measure: Any = getattr(message, "measure", None)
+    for piece in message.octets(eight_bit=eight_bit, utf8=utf8):
+        scan.feed(piece)
+        size += len(piece)
+        if size <= _AT_HAND_BYTES:
+            kept.append(piece)
+        elif measure is not None:  # one that knows its size need not be written twice
+            length, is_ascii = measure(eight_bit=eight_bit, utf8=utf8)
+            return replace(scan.beginning((), repair=False), size=length, eight_bit=not is_ascii)
+    return scan.content(b"".join(kept) if size <= _AT_HAND_BYTES else None)
 
 
 def _is_message_object(message: object) -> bool:

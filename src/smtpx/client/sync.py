@@ -300,13 +300,15 @@ class Client:
         """Send one message.
 
         Args:
-            message: octets, a message object, a binary file, or an iterator of octets. Octets are sent as they are.
-            sender: the envelope sender, "" for the null reverse-path; from the header of a message object if None.
-            recipients: envelope recipients; from the header of a message object if None.
+            message: a `Message` or another `Sendable`, a message object of the standard library, octets, a binary file,
+                or an iterator of octets. Octets are sent as they are.
+            sender: the envelope sender, "" for the null reverse-path; if None what the message says.
+            recipients: envelope recipients; if None what the message says.
             strict: one refused recipient stops the message for all.
             smtputf8: True demands it, False never uses it; None where address or header need it.
             normalize_newlines: turn bare LF into CRLF and bare CR into a space instead of refusing them.
-            wishes: for extensions: DSN's `notify`, `ret`, `envid`, `orcpt` and others, see `Wishes`.
+            wishes: for extensions: DSN's `notify`, `ret`, `envid`, `orcpt` and others, see `Wishes`; they count more
+                than those of a `Message`.
 
         Returns:
             What became of each recipient. Some may be refused; at least one was accepted.
@@ -357,7 +359,7 @@ class Client:
         To stop early leave the loop, or `close` the iterator: what is under way then is cut off.
 
         Args:
-            messages: `Outgoing` values, or message objects whose header names sender and recipients.
+            messages: `Outgoing` values, or messages that name sender and recipients themselves.
             strict, smtputf8, normalize_newlines, wishes: as for `send`, for all messages that don't say otherwise.
 
         Raises:

@@ -6,19 +6,18 @@ written here, and decoded values are looked at before anything gets out.
 """
 
 import re
-from email.header import Header
 from email.headerregistry import Address, AddressHeader, BaseHeader
 from email.message import Message
 from email.utils import quote
 from typing import Any
 
+from smtpx.message.fields import check_value, phrase
 from smtpx.wire.address import Mailbox
-from smtpx.wire.syntax import WireError, escape, has_controls
+from smtpx.wire.syntax import WireError
 
-__all__ = ["address_of", "check_extent", "check_value", "make_safe", "write_party"]
+__all__ = ["address_of", "check_extent", "make_safe", "write_party"]
 
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/^_`{|}~-]+)*")
-_MAX_QUOTED_CHARS = 60
 _ADDRESS_FIELDS = frozenset(
     prefix + name for prefix in ("", "resent-") for name in ("from", "sender", "reply-to", "to", "cc", "bcc")
 )
@@ -45,25 +44,10 @@ def _is_endless(name: str, text: str) -> bool:
     return name.lower() in _ADDRESS_FIELDS and any(text.count(it) > most for it, most in _MOST_IN_ADDRESSES.items())
 
 
-def check_value(text: str, field: str) -> None:
-    """See that a decoded value holds no control character; a TAB counts as a space.
-
-    Raises:
-        ValueError: naming the field.
-    """
-    if has_controls(text.replace("\t", " ")):
-        raise ValueError(f"{field}: a control character, or something that is not text: {escape(text)}")
-
-
 def write_party(name: str, address: str) -> str:
     """A display name, perhaps empty, and an address as they stand in a field; the name is quoted or encoded."""
-    if not name:
-        return address
-    if _ATOMS.fullmatch(name) and len(name) <= _MAX_QUOTED_CHARS:
-        return f"{name} <{address}>"
-    if name.isascii() and len(name) <= _MAX_QUOTED_CHARS:
-        return f'"{quote(name)}" <{address}>'
-    return f"{Header(name, 'utf-8').encode()} <{address}>"
+    words = "\r\n ".join(phrase(name, utf8=False))
+    return f"{words} <{address}>" if name else address
 
 
 def make_safe(message: "Message[Any, Any]") -> None:
