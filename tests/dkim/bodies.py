@@ -25,7 +25,18 @@ ODD_BODIES = (
     b"\xff\xc3\xbc\r\n\x00\r\n",
     b".\r\n..\r\n",
 )
-BARE = (b"a\r", b"a \r", b"\r", b"\n", b"a\n\n", b"a\n\r\n", b"a\r\r\n", b"a \r\r\n\r\n", b"\r\r\n\n\r\n", b" \r \n\r\n")
+BARE = (
+    b"a\r",
+    b"a \r",
+    b"\r",
+    b"\n",
+    b"a\n\n",
+    b"a\n\r\n",
+    b"a\r\r\n",
+    b"a \r\r\n\r\n",
+    b"\r\r\n\n\r\n",
+    b" \r \n\r\n",
+)
 
 
 def canonical_body(octets: bytes | Iterable[bytes], *, relaxed: bool) -> bytes:

@@ -4,13 +4,11 @@ Nothing here looks at single octets or lines: what is in a piece is searched and
 """
 
 import hashlib
-import re
 from collections.abc import Callable
 
 __all__ = ["Body", "BodyHash", "canonical_field"]
 
 _BLOCK_BYTES = 65_536  # what is worked on at once, however long a piece is
-_LINE_ENDS_REVERSED = re.compile(rb"(?:\n\r)*")
 
 
 class Body:
@@ -50,8 +48,7 @@ class Body:
         return b" " if self._relaxed and block.endswith(b" ") else b""
 
     def _put(self, block: bytes) -> None:
-        tail = block[len(block.rstrip(b"\r\n")) :]
-        line_ends = _matched(tail[::-1]) // 2
+        line_ends = _line_ends(block[len(block.rstrip(b"\r\n")) :])
         if text := block[: len(block) - 2 * line_ends]:
             self._write_line_ends()
             self._has_text = True
@@ -66,9 +63,11 @@ class Body:
             self._line_ends -= count
 
 
-def _matched(reversed_tail: bytes) -> int:
-    match = _LINE_ENDS_REVERSED.match(reversed_tail)
-    return match.end() if match else 0
+def _line_ends(tail: bytes) -> int:
+    """With how many whole CRLF octets end that are all CR or LF: as far as the two alternate."""
+    if not tail.endswith(b"\n"):
+        return 0
+    return (len(tail) - 1 - max(tail.rfind(b"\r\r"), tail.rfind(b"\n\n"))) // 2
 
 
 def _squeezed(octets: bytes) -> bytes:
