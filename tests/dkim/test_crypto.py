@@ -37,7 +37,7 @@ def test_rfc_6376_3_6_1_an_rsa_key_without_its_wrapping() -> None:
 
 @pytest.mark.parametrize("form", [PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8])
 def test_both_forms_of_pem(form: PrivateFormat) -> None:
-    private = rsa.generate_private_key(65537, 1024)
+    private = rsa.generate_private_key(65537, 2048)
     pem = private.private_bytes(Encoding.PEM, form, NoEncryption())
     assert crypto.public_octets(crypto.load_private(pem, None)) == crypto.public_octets(private)
 

@@ -22,7 +22,7 @@ def test_from_everywhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("password", ["s3cret", b"s3cret"])
 def test_with_a_password(password: str | bytes) -> None:
-    private = rsa.generate_private_key(65537, 1024)
+    private = rsa.generate_private_key(65537, 2048)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"s3cret"))
     assert Key.read(pem, password=password).algorithm == "rsa-sha256"
     with pytest.raises(ConfigurationError, match="it has a password: give it"):

@@ -16,6 +16,16 @@ def test_round_trip(kind: str) -> None:
     assert record.why_not(f"{kind}-sha256") is None
 
 
+@pytest.mark.parametrize("kind", ["rsa", "ed25519"])
+def test_it_verifies(kind: str) -> None:
+    key = Key.generate(kind)  # type: ignore[arg-type]  # a parameter is any str
+    digest = bytes(range(32))
+    assert key.record.verify(digest, key.sign(digest))
+    assert not key.record.verify(bytes(32), key.sign(digest))
+    with pytest.raises(ValueError, match="key"):
+        KeyRecord(kind=kind, octets=b"x").verify(digest, b"")
+
+
 def test_round_trip_of_everything() -> None:
     record = KeyRecord(
         kind="rsa", octets=b"", hashes=("sha256", "sha1"), services=("email", "x"), is_testing=True, is_strict=True

@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 from smtpx.dkim.canonical import canonical_field
 
-__all__ = ["Field", "Header", "fields_of", "pieces_of", "signed_octets"]
+__all__ = ["Field", "Header", "Octets", "fields_of", "pieces_of", "signed_octets"]
 
-Field = tuple[bytes, bytes]  # its name in lower case, and all of it with its CRLF
+Octets: TypeAlias = bytes | bytearray | memoryview | Iterable[bytes]  # whole, or in pieces
+Field: TypeAlias = tuple[bytes, bytes]  # its name in lower case, and all of it with its CRLF
 _PIECE_BYTES = 65_536
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
 
 
-def pieces_of(octets: bytes | Iterable[bytes]) -> Iterator[bytes]:
+def pieces_of(octets: Octets) -> Iterator[bytes]:
     """A message in pieces, so that no large one is copied as a whole."""
     if isinstance(octets, bytes | bytearray | memoryview):
         return (bytes(octets[start : start + _PIECE_BYTES]) for start in range(0, len(octets), _PIECE_BYTES))

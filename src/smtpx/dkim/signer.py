@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from typing import TypeAlias
 
 from smtpx.dkim.canonical import BodyHash, canonical_field
-from smtpx.dkim.header import Field, Header, fields_of, pieces_of, signed_octets
+from smtpx.dkim.header import Field, Header, Octets, fields_of, pieces_of, signed_octets
 from smtpx.dkim.keys import Key, KeySource
 from smtpx.dkim.records import record_name
 from smtpx.errors import ConfigurationError
@@ -103,7 +104,7 @@ class Signer:
         inner, others = (message.inner, message.signatories) if isinstance(message, Signed) else (message, ())
         return Signed(inner, ((self, self._clock()), *others))
 
-    def signature(self, octets: bytes | Iterable[bytes]) -> bytes:
+    def signature(self, octets: Octets) -> bytes:
         """The DKIM-Signature field for a message, folded, with its CRLF; to be put in front of it.
 
         Args:
@@ -155,7 +156,7 @@ class Signer:
         return [f" {tag};".encode() for tag in tags]
 
 
-Signatories = tuple[tuple[Signer, datetime], ...]
+Signatories: TypeAlias = tuple[tuple[Signer, datetime], ...]
 
 
 class Signed:

@@ -1,13 +1,13 @@
 """Verifying (RFC 6376 6, RFC 8301, RFC 8463). Nothing here asks the DNS: whoever calls brings the records."""
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from smtpx.dkim.canonical import BodyHash
 from smtpx.dkim.crypto import require_cryptography
-from smtpx.dkim.header import Field, Header, fields_of, pieces_of
+from smtpx.dkim.header import Field, Header, Octets, fields_of, pieces_of
 from smtpx.dkim.records import KeyRecord
 from smtpx.dkim.signature import Signature, UselessError
 from smtpx.dkim.tags import TagError, parse_tags
@@ -244,7 +244,7 @@ def _moment(seconds: int | None) -> datetime | None:
 
 
 def verify(
-    octets: bytes | Iterable[bytes], get_key: Callable[[str], str | None], *, verifier: Verifier | None = None
+    octets: Octets, get_key: Callable[[str], str | None], *, verifier: Verifier | None = None
 ) -> list[Verification]:
     """What is known of each signature of a message, from the top; an empty list if it has none.
 
@@ -274,7 +274,7 @@ def _verdict(case: Case, get_key: Callable[[str], str | None]) -> Verification:
 
 
 async def averify(
-    octets: bytes | Iterable[bytes] | AsyncIterable[bytes],
+    octets: Octets | AsyncIterable[bytes],
     get_key: Callable[[str], Awaitable[str | None]],
     *,
     verifier: Verifier | None = None,
