@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 import tracemalloc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,12 @@ import pytest
 from smtpx.dkim import DEFAULT_HEADERS, Key, Signer, verify
 from smtpx.dkim.tags import parse_tags
 from smtpx.errors import ConfigurationError
-from smtpx.message.sendable import Posting, Sendable
-from smtpx.wire.address import NULL_SENDER, Mailbox
+from smtpx.message.sendable import Sendable
+from tests.dkim.bodies import MESSAGE, Letter
 
 KEY = Key.generate("ed25519")
 RSA = Key.generate("rsa")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-MESSAGE = (
-    b"From: me@example.org\r\nTo: you@example.net\r\nSubject: Hi\r\nX-Other: 1\r\nReceived: from x\r\n\r\nHello\r\n"
-)
 
 
 def signer(**options: Any) -> Signer:  # noqa: ANN401
@@ -45,34 +42,6 @@ def records(*signers: Signer) -> dict[str, str]:
 def is_good(octets: bytes | Iterable[bytes], *signers: Signer) -> bool:
     found = verify(octets, records(*signers).get)
     return len(found) == len(signers) and all(each.is_pass for each in found)
-
-
-class Letter:
-    """A message of which everything is known, and how often it was written."""
-
-    def __init__(self, octets: bytes | None = None, size: int = 0) -> None:
-        self.written: list[tuple[bool, bool]] = []
-        self._octets = octets
-        self._size = size
-
-    message_id = "<1@example.org>"
-
-    def posting(self) -> Posting:
-        return Posting(NULL_SENDER, (Mailbox.parse("you@example.net"),), {"ret": "HDRS"})
-
-    def octets(self, *, eight_bit: bool, utf8: bool) -> Iterator[bytes]:
-        self.written.append((eight_bit, utf8))
-        if self._octets is not None:
-            return iter([self._octets])
-        return self._many(eight_bit=eight_bit)
-
-    def _many(self, *, eight_bit: bool) -> Iterator[bytes]:
-        yield MESSAGE[:30]
-        yield MESSAGE[30:]
-        line = b"\xc3\xbc" if eight_bit else b"=C3=BC"
-        block = (line * 10 + b"\r\n") * 2_000
-        for _ in range(self._size // len(block)):
-            yield block
 
 
 def joined(message: Sendable, *, eight_bit: bool = True, utf8: bool = False) -> bytes:
