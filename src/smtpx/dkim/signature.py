@@ -139,7 +139,7 @@ def _forms(canonicalization: str) -> tuple[bool, bool]:
 
 def _domain(value: str, tag: str) -> str:
     try:
-        name = ascii_domain(value)  # RFC 8616 4: it may stand there in Unicode
+        name = ascii_domain(value)  # RFC 8616 5: it may stand there in Unicode
     except WireError:
         name = ""
     if not _NAME.fullmatch(name):

@@ -9,7 +9,7 @@ __all__ = ["TagError", "decode_base64", "parse_tags", "without_space"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SPACE = " \t\r\n"
-_ODD = re.compile("[^\t\r\n -~\u00a0-\ud7ff\ue000-\U0010ffff]")  # RFC 8616 3: UTF-8 may stand in values
+_ODD = re.compile("[^\t\r\n -~\u00a0-\ud7ff\ue000-\U0010ffff]")  # RFC 8616 5: UTF-8 may stand in values
 _NO_SPACE = str.maketrans("", "", _SPACE)
 
 

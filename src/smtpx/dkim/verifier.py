@@ -141,7 +141,7 @@ class Verifier:
         self._max_signatures = max_signatures
         self._max_header_bytes = max_header_bytes
         self._allow_unsigned_body = allow_unsigned_body
-        self._now = clock().timestamp()
+        self._clock = clock
         self._header = Header()
         self._is_too_long = False
         self._fields: list[Field] = []
@@ -169,8 +169,9 @@ class Verifier:
             reason = f"the header has more than {self._max_header_bytes} octets"
             return [_closed(Verification(result=Result.POLICY, reason=reason))]
         found = self._read() if self._found is None else self._found
+        now = self._clock().timestamp()
         digests = {form: body.finish() for form, body in self._bodies.items()}
-        return [_closed(each) if isinstance(each, Verification) else self._case(each, digests) for each in found]
+        return [_closed(each) if isinstance(each, Verification) else self._case(each, digests, now) for each in found]
 
     def _read(self) -> list[Signature | Verification]:
         self._fields = fields_of(bytes(self._header.octets))
@@ -195,10 +196,10 @@ class Verifier:
             domain, selector = (escape(tags.get(name, "")) for name in "ds")
             return Verification(result=result, reason=str(error), domain=domain, selector=selector)
 
-    def _case(self, signature: Signature, digests: dict[tuple[bool, int | None], bytes]) -> Case:
+    def _case(self, signature: Signature, digests: dict[tuple[bool, int | None], bytes], now: float) -> Case:
         form = signature.relaxes_body, signature.body_length
         known = _told(signature, self._bodies[form].octets)
-        if signature.expires_at is not None and signature.expires_at < self._now:
+        if signature.expires_at is not None and signature.expires_at < now:
             return _closed(replace(known, result=Result.PERMERROR, reason="it has expired"))
         if signature.body_length is not None and signature.body_length > self._bodies[form].octets:
             return _closed(replace(known, result=Result.PERMERROR, reason="l= is more than there is"))
