@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smtpx.dkim import Key, Result, Signer, verify
 from tests.dkim.bodies import ODD_BODIES
@@ -134,3 +136,21 @@ def test_several_signatures() -> None:
     both = {each.dns_name: each.key.dns_record() for each in (rsa, ed25519)}
     assert dkimpy_passes(signed, both) == [True, True]
     assert [each.is_pass for each in verify(signed, both.get)] == [True, True]
+
+
+BITS = st.sampled_from([b"a", b"bc", b" ", b"\t", b"\r\n ", b"\r\n\t", b"\xff", b":", b";", b"=", b"."])
+VALUES = st.lists(BITS, max_size=8).map(b"".join)
+NAMES = st.sampled_from([b"From", b"from", b"To", b"SUBJECT", b"X-Other", b"List-Id", b"Cc"])
+LINES = st.lists(st.sampled_from([b"a", b" ", b"\t", b"\r\n", b"\xff", b".", b"a b"])).map(b"".join)
+
+
+@given(fields=st.lists(st.tuples(NAMES, VALUES), max_size=8), body=LINES, form=st.sampled_from(FORMS))
+def test_any_message(fields: list[tuple[bytes, bytes]], body: bytes, form: str) -> None:
+    header = b"".join(name + b":" + value + b"x\r\n" for name, value in [*fields, (b"From", b" me@example.org")])
+    message = header + b"\r\n" + body + b"\r\n"
+    signed = signer("ed25519", form).signature(message) + message
+    assert dkimpy_passes(signed, records("ed25519")) == [True]
+    assert [each.is_pass for each in verify(signed, records("ed25519").get)] == [True]
+    header_form, body_form = (each.encode() for each in form.split("/"))
+    theirs = dkimpy_signs(message, KEYS["ed25519"], canonicalize=(header_form, body_form)) + message
+    assert [each.result is Result.FAIL for each in verify(theirs, records("ed25519").get)] == [False]

@@ -306,8 +306,11 @@ async def test_asynchronously() -> None:
     assert changed.result is Result.FAIL
 
 
-async def test_a_server_session_verifies_what_comes_in() -> None:
-    """The body of a session is such a stream."""
+@pytest.mark.parametrize("chunking", [True, False])
+@pytest.mark.parametrize("form", ["relaxed/relaxed", "simple/simple"])
+@pytest.mark.parametrize("body", [b"", b"Hello", b"Hello \r\n", b".\r\n..\r\n", b"x\r\n\r\n\r\n", b"\xff \t\r\n"])
+def test_what_is_signed_is_what_arrives(body: bytes, form: str, *, chunking: bool) -> None:
+    """By DATA, which ends the last line, and by BDAT, which does not. The body of a session is a stream to verify."""
     found: list[Verification] = []
 
     class Inbox(smtpx.Session):
@@ -317,6 +320,10 @@ async def test_a_server_session_verifies_what_comes_in() -> None:
         async def get_key(self, name: str) -> str | None:
             return KEYS.get(name)
 
-    with smtpx.ServerThread(Inbox, port=0) as server:
-        smtpx.send(server.url, sign() + MESSAGE, sender="me@example.org", recipients=["you@example.net"])
+    message = MESSAGE[: -len(b"Hello\r\n")] + body
+    extensions = [each for each in smtpx.STANDARD if chunking or each.keyword not in ("CHUNKING", "BINARYMIME")]
+    with smtpx.ServerThread(Inbox, port=0, extensions=extensions) as server:
+        octets = sign(message, canonicalization=form) + message
+        result = smtpx.send(server.url, octets, sender="me@example.org", recipients=["you@example.net"])
+    assert result.used_chunking is chunking
     assert [each.result for each in found] == [Result.PASS]
