@@ -94,7 +94,7 @@ def _sign(octets: bytes, seed: int, form: str) -> None:
     try:
         field = signer.signature(cut(octets, seed))
     except ValueError:
-        return  # no From
+        return  # no From, or nothing that a field may stand in front of
     assert all(len(line) <= 78 for line in field.split(b"\r\n")) or len(field) > 500
     header, empty, body = (b"\r\n" + octets).partition(b"\r\n\r\n")
     if not empty and not octets.endswith(b"\r\n"):

@@ -111,7 +111,7 @@ class Signer:
             octets: the message, whole or in pieces; its lines end in CRLF.
 
         Raises:
-            ValueError: if it has no From.
+            ValueError: if it has no From, or begins with white space.
         """
         work = _Work(((self, self._clock()),))
         for piece in pieces_of(octets):
@@ -190,7 +190,7 @@ class Signed:
         """The signatures, then the message in pieces.
 
         Raises:
-            ValueError: if the message has no From, or can't be written so.
+            ValueError: if the message can't be signed (no From), or can't be written so.
         """
         known = self._known.get((eight_bit, utf8))
         if known is not None:
@@ -223,6 +223,8 @@ class _Work:
 
     def finish(self) -> bytes:
         """The fields, in the order of their signers."""
+        if self._header.octets.startswith((b" ", b"\t")):  # it would become a part of the field in front of it
+            raise ValueError("a message that begins with white space can't be signed")
         fields = fields_of(bytes(self._header.octets))
         digests = {form: body.finish() for form, body in self._bodies.items()}
         return b"".join(
