@@ -131,6 +131,12 @@ def test_a_message_without_from(message: bytes) -> None:
         signer().signature(message)
 
 
+@pytest.mark.parametrize("start", [b" ", b"\t", b" x\r\n", b" \r\n"])
+def test_a_message_that_would_continue_the_signature(start: bytes) -> None:
+    with pytest.raises(ValueError, match="begins with white space"):
+        signer().signature(start + MESSAGE)
+
+
 @pytest.mark.parametrize(
     "message", [b"From: a@example.org", b"From: a@example.org\r\n", b"From: a@example.org\r\n\r\n"]
 )

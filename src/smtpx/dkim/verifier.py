@@ -154,7 +154,8 @@ class Verifier:
             return
         octets = self._header.feed(piece)
         if self._found is None:
-            self._is_too_long = len(self._header.octets) > self._max_header_bytes
+            half_an_end = 0 if self._header.is_complete else 1  # a CR may be the beginning of the empty line
+            self._is_too_long = len(self._header.octets) > self._max_header_bytes + half_an_end
             if self._is_too_long:
                 self._header = Header()
             elif self._header.is_complete:
@@ -165,7 +166,7 @@ class Verifier:
 
     def finish(self) -> list[Case]:
         """The message is over. To be called once."""
-        if self._is_too_long:
+        if self._is_too_long or len(self._header.octets) > self._max_header_bytes:
             reason = f"the header has more than {self._max_header_bytes} octets"
             return [_closed(Verification(result=Result.POLICY, reason=reason))]
         found = self._read() if self._found is None else self._found
