@@ -1,6 +1,7 @@
 """An event loop in a thread of its own."""
 
 import asyncio
+import gc
 import os
 
 import pytest
@@ -43,6 +44,25 @@ def test_thread_at_exit_is_called_only_for_a_loop_that_is_there() -> None:
     assert owner.exits == 1
     del owner
     leave()
+
+
+def test_thread_ends_when_nobody_has_it_any_more() -> None:
+    owner = _Owner()
+    owner.thread.run(asyncio.sleep(0))
+    thread, loop = owner.thread._thread, owner.thread._loop
+    assert thread is not None
+    assert loop is not None
+    del owner
+    gc.collect()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert loop.is_closed()
+    again = _Owner()
+    again.thread.run(asyncio.sleep(0))
+    again.thread._loop, running = loop, again.thread._loop  # closed already, by whomever
+    del again.thread
+    assert running is not None
+    running.call_soon_threadsafe(running.stop)
 
 
 def test_thread_with_a_time_limit() -> None:

@@ -937,3 +937,34 @@ async def test_a_server_that_restarts_under_load_loses_nothing_silently_and_gets
             assert not arrived or outcome.stage == "final"  # only where it is said to be unknown
         else:
             assert arrived
+
+
+async def test_a_bulk_over_a_server_that_restarts_has_the_truth_about_each_message() -> None:
+    server = FakeServer()
+    await server.start()
+    provider = server.provider(timeout=5)
+    sending = asyncio.create_task(provider.send_bulk(letters(200)))
+    await eventually(lambda: len(server.messages) > 20)
+    await server.stop()
+    await server.start()
+    result = await sending
+    await provider.close()
+    await server.stop()
+    got = [subject_of(each) for each in server.messages]
+    assert len(result.outcomes) == 200
+    assert len(set(got)) == len(got)
+    for outcome in result.outcomes:
+        arrived = f"Letter {outcome.index}" in got
+        assert arrived if outcome.error is None else not arrived or outcome.is_unknown
+    assert all(getattr(each.error, "is_temporary", False) for each in result.failed)
+    again = await server_again(server, [each.message for each in result.failed if not each.is_unknown])
+    assert not again
+
+
+async def server_again(server: FakeServer, messages: list[Any]) -> list[Any]:
+    """Those of these messages that could not be sent when the server is there again."""
+    await server.start()
+    async with server.provider() as provider:
+        result = await provider.send_bulk(messages)
+    await server.stop()
+    return list(result.failed)

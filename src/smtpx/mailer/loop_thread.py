@@ -31,10 +31,11 @@ class LoopThread:
     def __init__(self, name: str, at_exit: Callable[[], object]) -> None:
         self._name = name
         self._begin()
-        reference = weakref.WeakMethod(at_exit)
+        call_reference, reference = weakref.WeakMethod(at_exit), weakref.ref(self)
 
         def leave() -> None:
-            if (call := reference()) is not None and self._loop is not None and self._process == os.getpid():
+            call, thread = call_reference(), reference()
+            if call is not None and thread is not None and thread.is_running:
                 with contextlib.suppress(Exception):
                     call()
 
@@ -46,6 +47,18 @@ class LoopThread:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a loop, of this process."""
+        return self._loop is not None and self._process == os.getpid()
+
+    def __del__(self) -> None:
+        """Nobody has stopped it, and nobody can any more."""
+        atexit.unregister(self._leave)
+        if self.is_running and self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._loop.stop)
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
         """Have it run.
