@@ -1,9 +1,11 @@
 """Files and streams: read in pieces, any number of times, and never something else than was attached."""
 
 # ruff: noqa: ANN401 - values of any kind
+import copy
 import gzip
 import io
 import os
+import pickle
 import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -109,6 +111,17 @@ def test_what_stands_on_a_file_is_no_file(tmp_path: Path) -> None:
         assert b"".join(contents_of(stream).pieces()) == b"inside"
     with gzip.open(path) as stream, io.BufferedReader(stream) as buffered:  # type: ignore[type-var]
         assert b"".join(contents_of(buffered).pieces()) == b"inside"
+
+
+def test_a_descriptor_has_one_owner(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"abc")
+    with path.open("rb") as stream:
+        contents = contents_of(stream)
+    assert copy.copy(contents) is contents
+    assert copy.deepcopy([contents]) == [contents]
+    with pytest.raises(TypeError, match="attach its Path"):
+        pickle.dumps(contents)
 
 
 def test_no_descriptor() -> None:

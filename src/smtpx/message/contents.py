@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from os import stat_result
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, NoReturn, Protocol, TypeAlias, cast
 
 from smtpx.wire.syntax import escape
 
@@ -98,6 +98,15 @@ class DescriptorContents:
             position += len(piece)
             yield piece
         _check_size(position - self._start, self.size, "a stream")
+
+    def __copy__(self) -> "DescriptorContents":
+        return self  # a second owner would close the descriptor a second time, which is somebody else's by then
+
+    def __deepcopy__(self, memo: object) -> "DescriptorContents":
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an open file can't be pickled: attach its Path")
 
     def __del__(self) -> None:
         if hasattr(self, "_descriptor"):
