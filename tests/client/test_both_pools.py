@@ -172,3 +172,54 @@ async def test_other_idle_connections_go_with_one_that_broke_async() -> None:
             assert (await client.send(BODY, sender=FROM, recipients=[TO])).accepted
         await asyncio.sleep(0.01)
         assert server.connections == 3
+
+
+def test_ping_says_noop_on_an_idle_connection_or_on_a_new_one(colour: Colour) -> None:
+    noop = "C: NOOP\nS: 250 here\n"
+    with ScriptedServer(START + noop + MESSAGE + noop + QUIT) as server, colour.client(url(server)) as client:
+        assert client.ping().text == "here"
+        assert client.send(BODY, sender=FROM, recipients=[TO]).accepted
+        assert client.ping().code == 250
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("ended", ["EOF", "C: NOOP\nS: 421 idle too long\nEOF", "C: NOOP\nEOF"])
+def test_ping_replaces_a_connection_that_died(colour: Colour, ended: str) -> None:
+    noop = "C: NOOP\nS: 250 here\n"
+    with ScriptedServer(START + noop + ended, START + noop + QUIT) as server, colour.client(url(server)) as client:
+        for _ in range(2):
+            assert client.ping().text == "here"
+            time.sleep(0.05)
+        assert server.connections == 2
+
+
+def test_ping_tells_what_a_new_connection_does_and_what_noop_is_answered(colour: Colour) -> None:
+    with ScriptedServer(START + "C: NOOP\nEOF") as server:
+        with colour.client(url(server)) as client, pytest.raises(ConnectionLost):
+            client.ping()
+        assert server.connections == 1
+    with (
+        ScriptedServer(START + "C: NOOP\nS: 502 what?\n" + QUIT) as server,
+        colour.client(url(server)) as client,
+        pytest.raises(PermanentRefusal, match="502"),
+    ):
+        client.ping()
+
+
+def test_ping_waits_for_nobody(colour: Colour) -> None:
+    limits = Limits(max_connections=1, max_idle_seconds=0.01)
+    with (
+        ScriptedServer(START + "C: NOOP\nS: 250 here\nC: QUIT\n", tolerant=True) as server,
+        colour.client(url(server), limits=limits) as client,
+    ):
+        assert client.ping().code == 250
+        time.sleep(0.05)
+        assert client.ping().code == 250  # what is too old is left, and a new one opened
+        assert server.connections == 2
+        taken = client._policy.acquire(time.monotonic())
+        assert client.ping() is None
+        client._policy.release(taken.connection, time.monotonic(), reusable=True)
+        for link in client._policy.drain():
+            link.close()
+    with pytest.raises(LocalProtocolError, match="closed"):
+        client.ping()

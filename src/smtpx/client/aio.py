@@ -418,6 +418,25 @@ class AsyncClient:
         crew = AsyncCrew(self.settings, options, pool, self._crews)
         return crew.outcomes(messages)
 
+    async def ping(self) -> Reply | None:
+        """NOOP, on an idle connection or on a new one; None when all are in use: nobody is waited for.
+
+        An idle connection that has died in the meantime is replaced by a new one.
+
+        Raises:
+            RefusedError, and what opening a connection raises.
+        """
+        begun = now()
+        while (link := await self._acquire_nowait()) is not None:
+            try:
+                return await link.run(link.conversation.noop())
+            except SMTPXError:
+                if link.is_open or link.opened >= begun:
+                    raise
+            finally:
+                await self._release(link)
+        return None
+
     def _note(self, error: SMTPXError) -> None:
         self._opening_settings = after_error(self._opening_settings, error)
 
@@ -428,17 +447,18 @@ class AsyncClient:
         """A connection to use. With `fresh` the idle ones, which are as old as one that just broke, go first."""
         for idle in self._policy.drain() if fresh else ():
             await idle.leave()
-        while True:
-            if self.is_closed:
-                raise LocalProtocolError("this client is closed")
-            decision = self._policy.acquire(now())
-            for expired in decision.expired:
-                await expired.leave()
-            if decision.connection is not None:
-                return decision.connection
-            if decision.may_open:
-                return await self._open()
+        while (link := await self._acquire_nowait()) is None:
             await self._wait()
+        return link
+
+    async def _acquire_nowait(self) -> AsyncLink | None:
+        """A connection to use; None if all are in use."""
+        if self.is_closed:
+            raise LocalProtocolError("this client is closed")
+        decision = self._policy.acquire(now())
+        for expired in decision.expired:
+            await expired.leave()
+        return await self._open() if decision.may_open else decision.connection
 
     async def _wait(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

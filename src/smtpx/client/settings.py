@@ -26,7 +26,7 @@ from smtpx.wire.syntax import WireError, has_controls
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["ClientOptions", "ClientSettings", "Limits", "for_blocking", "settings_for"]
+__all__ = ["ClientOptions", "ClientSettings", "Limits", "checked_host", "for_blocking", "settings_for"]
 
 _PLACE = re.compile(r"(?:\[(?P<v6>[^][]+)\]|(?P<host>[^][:]+))(?::(?P<port>[0-9]{1,5}))?")
 _BAD_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
@@ -252,10 +252,15 @@ def _target(scheme: str, place: str, path: str, default_port: int) -> Target:
     port = default_port if match["port"] is None else int(match["port"])
     if not 1 <= port <= 65535:
         raise ConfigurationError("a port is a number from 1 to 65535")
-    return Target(_host(unquote(match["v6"] or match["host"]), in_brackets=match["v6"] is not None), port)
+    return Target(checked_host(unquote(match["v6"] or match["host"]), in_brackets=match["v6"] is not None), port)
 
 
-def _host(host: str, *, in_brackets: bool) -> str:
+def checked_host(host: str, *, in_brackets: bool) -> str:
+    """The host itself.
+
+    Raises:
+        ConfigurationError: if it is neither a name nor an IP address; IPv6 stands in brackets, which are gone already.
+    """
     try:
         if in_brackets:
             ipaddress.IPv6Address(host)  # with or without a %zone

@@ -373,6 +373,33 @@ class Client:
         pool = Pool(self._acquire, self._release, self._note, self._is_wanted, self._wake)
         return Crew(self.settings, options, pool, self._crews).outcomes(messages)
 
+    def ping(self) -> Reply | None:
+        """NOOP, on an idle connection or on a new one; None when all are in use: nobody is waited for.
+
+        An idle connection that has died in the meantime is replaced by a new one.
+
+        Raises:
+            RefusedError, and what opening a connection raises.
+        """
+        begun = now()
+        while (link := self._acquire_nowait()) is not None:
+            try:
+                return link.run(link.conversation.noop())
+            except SMTPXError:
+                if link.is_open or link.opened >= begun:
+                    raise
+            finally:
+                self._release(link)
+        return None
+
+    def _acquire_nowait(self) -> Link | None:
+        """A connection to use; None if all are in use."""
+        with self._change:
+            decision = self._decide(None)
+        for link in decision.expired:
+            link.leave()
+        return self._open(None) if decision.may_open else decision.connection
+
     def _note(self, error: SMTPXError) -> None:
         self._opening_settings = after_error(self._opening_settings, error)
 

@@ -10,11 +10,23 @@ from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 
 from smtpx.client.bulk import SendOutcome
-from smtpx.errors import SMTPXError
+from smtpx.errors import RemoteProtocolError, SMTPXError, TransportError
 from smtpx.flows.outcome import SendResult
 from smtpx.message.sendable import Sendable
 
-__all__ = ["BulkResult", "Health", "HealthState", "NotTriedError", "OnOutcome", "Probe", "Provider", "Sendables"]
+__all__ = [
+    "BulkError",
+    "BulkResult",
+    "Health",
+    "HealthState",
+    "NotTriedError",
+    "OnOutcome",
+    "Probe",
+    "Provider",
+    "ProviderClosedError",
+    "Sendables",
+    "is_unknown",
+]
 
 Sendables: TypeAlias = "Iterable[Sendable] | AsyncIterable[Sendable]"
 OnOutcome: TypeAlias = Callable[[SendOutcome], object]
@@ -76,6 +88,22 @@ class NotTriedError(SMTPXError):
     """The message was not tried: whoever sent many stopped before its turn. It may be sent later."""
 
     is_temporary = True
+
+
+class ProviderClosedError(NotTriedError):
+    """The provider or the service was closed and takes no more."""
+
+    is_temporary = False
+
+
+def is_unknown(error: BaseException) -> bool:
+    """Whether it is not known if the message was delivered: sending it again may deliver it twice (RFC 1047).
+
+    So it is for everything that is no error of smtpx: nobody can say where that happened.
+    """
+    if not isinstance(error, SMTPXError):
+        return not isinstance(error, ValueError | TypeError)  # of the message, before anything was sent
+    return isinstance(error, TransportError | RemoteProtocolError) and error.stage == "final"
 
 
 @dataclass(frozen=True, slots=True)

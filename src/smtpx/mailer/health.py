@@ -1,0 +1,64 @@
+"""How providers and a service are: asked safely, put together, and answered to a probe of Kubernetes."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from smtpx.mailer.provider import Health, HealthState, Probe
+from smtpx.net.deadlines import now
+
+__all__ = ["http_answer", "of_all", "of_provider"]
+
+
+def _moment() -> datetime:
+    return datetime.now().astimezone()
+
+
+async def of_provider(name: str, provider: object, probe: Probe) -> Health:
+    """A provider's own answer. One that can't be asked counts as healthy; one that raises does not."""
+    check = getattr(provider, "check", None)
+    if check is None:
+        return Health(
+            name=name, state=HealthState.HEALTHY, message="skipped: it has no health check", checked_at=_moment()
+        )
+    begun = now()
+    try:
+        health: Health = await check(probe)
+    except Exception as error:
+        return Health(
+            name=name,
+            state=HealthState.UNHEALTHY,
+            message=f"its health check failed: {type(error).__name__}",  # what it says may be internal
+            checked_at=_moment(),
+            duration_seconds=now() - begun,
+        )
+    return health
+
+
+async def of_all(
+    name: str,
+    providers: Mapping[str, object],
+    probe: Probe,
+    judge: Callable[[Mapping[str, HealthState]], tuple[HealthState, str]],
+) -> Health:
+    """The health of what stands on several providers.
+
+    Args:
+        judge: the state, and why, from those of the providers by name.
+    """
+    begun = now()
+    answers = {each: await of_provider(each, provider, probe) for each, provider in providers.items()}
+    state, message = judge({each: health.state for each, health in answers.items()})
+    return Health(
+        name=name,
+        state=state,
+        message=message,
+        checked_at=_moment(),
+        duration_seconds=now() - begun,
+        dependencies=tuple(answers.values()),
+    )
+
+
+def http_answer(health: Health) -> tuple[int, dict[str, Any]]:
+    """Status and JSON for an HTTP probe: 200 while it is at work, 503 when it is not."""
+    return (200 if health.is_ok else 503), health.to_json()
