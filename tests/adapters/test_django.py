@@ -82,6 +82,7 @@ def test_p60_threads_share_a_bounded_pool(clear: Office) -> None:
 
 
 async def test_p61_coroutines_send_without_stopping_the_loop(secure: Office, certificates: Certificates) -> None:
+    """anymail/django-anymail#306."""
     shared = backend(url=submission(secure), ca_file=certificates.ca_file)
     steps = 0
 

@@ -196,6 +196,7 @@ def test_p85_the_first_error_wins(mail_for: Any) -> None:
 
 
 def test_p86_inline_images_are_related(mail: Mail, clear: Office) -> None:
+    """pallets-eco/flask-mail#91, #104."""
     message = hello(html='<p><img src="cid:logo@shop.example">')
     message.attach("logo.png", "image/png", b"\x89PNG\r\n", "inline", headers={"Content-ID": "<logo@shop.example>"})
     message.attach("report.pdf", "application/pdf", b"%PDF")

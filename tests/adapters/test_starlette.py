@@ -66,6 +66,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def test_p90_one_url_says_it_all(secure: Office, certificates: Certificates) -> None:
+    """sabuhish/fastapi-mail#59, #91."""
     place = f"localhost:{secure.port}?ca_file={quote(str(certificates.ca_file))}"
     mailer = MailerLifespan(f"submission://{USER}:{quote(PASSWORD, safe='')}@{place}")
     with TestClient(Starlette(routes=ROUTES, lifespan=mailer)) as client:
@@ -74,6 +75,7 @@ def test_p90_one_url_says_it_all(secure: Office, certificates: Certificates) -> 
 
 
 def test_p91_connections_are_kept(clear: Office) -> None:
+    """sabuhish/fastapi-mail#275."""
     mailer = MailerLifespan(clear.server.url)
     with TestClient(Starlette(routes=ROUTES, lifespan=mailer)) as client:
         for _ in range(5):
@@ -83,6 +85,7 @@ def test_p91_connections_are_kept(clear: Office) -> None:
 
 
 def test_p92_what_is_sent_soon_is_sent_at_shutdown_at_the_latest(clear: Office) -> None:
+    """sabuhish/fastapi-mail#120, #221."""
     mailer = MailerLifespan(clear.server.url)
     with TestClient(Starlette(routes=ROUTES, lifespan=mailer)) as client:
         assert client.get("/soon?count=15").status_code == 202
