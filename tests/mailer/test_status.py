@@ -13,6 +13,7 @@ from smtpx.errors import (
 from smtpx.flows.outcome import SendResult, all_refused
 from smtpx.mailer.provider import NotTriedError
 from smtpx.mailer.status import Status, statuses
+from smtpx.message.compose import Message
 from smtpx.wire.reply import Reply
 from tests.mailer.rig import Note, faking, letter
 
@@ -71,3 +72,10 @@ async def test_p70_of_a_real_server() -> None:
 def test_without_recipients_there_is_nothing_to_say() -> None:
     with pytest.raises(ValueError, match="recipients"):
         statuses(Note(recipients=()), ValueError("x"))
+
+
+def test_a_message_need_not_name_a_sender() -> None:
+    """The provider's own counts, and the message that the caller has in hand knows nothing of it."""
+    assert statuses(THREE.with_(from_=None), ConnectError("x")) == dict.fromkeys((A, B, C), "failed")
+    with pytest.raises(ValueError, match="no recipient"):
+        statuses(Message(from_=A), ConnectError("x"))

@@ -6,6 +6,7 @@ from enum import StrEnum
 from smtpx.errors import LocalProtocolError, RefusedError, SMTPXError
 from smtpx.flows.outcome import SendResult
 from smtpx.mailer.provider import is_unknown
+from smtpx.message.compose import Message
 from smtpx.message.sendable import Sendable
 from smtpx.wire.reply import Reply
 
@@ -45,6 +46,8 @@ def statuses(message: Sendable, outcome: SendResult | Exception) -> dict[str, St
     if isinstance(outcome, RefusedError):
         refused |= outcome.refusals
     found: dict[str, Status] = {}
+    if isinstance(message, Message):
+        message = message.with_(envelope_from="")  # one without a sender got the provider's own
     for address in map(str, message.posting().recipients):
         is_refused = address in refused
         found[address] = Status.SENT if address in accepted else _of_error(refused[address]) if is_refused else rest
