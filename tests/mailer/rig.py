@@ -31,6 +31,7 @@ __all__ = [
     "letters",
     "office",
     "result_for",
+    "theirs",
 ]
 
 FROM = "shop@shop.example"
@@ -207,6 +208,11 @@ async def faking(**answers: Any) -> AsyncIterator[FakeServer]:  # noqa: ANN401 -
         yield server
     finally:
         await server.stop()
+
+
+def theirs(error: Exception | None) -> BaseException | None:
+    """What somebody's code raised, of the error that an outcome has for it."""
+    return error if error is None or error.__cause__ is None else error.__cause__
 
 
 def result_for(message: Sendable) -> SendResult:

@@ -13,6 +13,7 @@ from smtpx.mailer.rate_limit import RateLimit
 from smtpx.message.compose import Message
 from smtpx.message.sendable import Sendable
 from tests.mailer.rig import FROM, letter, letters, result_for
+from tests.mailer.test_observer import Everything
 from tests.server.rig import eventually
 
 
@@ -120,3 +121,26 @@ def test_in_one_loop_after_the_other() -> None:
     for _ in range(2):
         asyncio.run(provider.send(letter()))
     assert len(provider.sent) == 2
+
+
+async def test_it_tells_its_own_observer_until_somebody_keeps_it() -> None:
+    own, keeper = Everything(), Everything()
+    provider = Mine(rate_limit=RateLimit(1000, 1))
+    provider.observe(own)
+    async with provider:
+        await provider.send(letter())
+        await provider.send_bulk(letters(1))
+        name = "EmailProvider (mine)"
+        assert [each[0] for each in own.told if each[0] != "waited"] == [
+            *("message", "ended"),
+            *("many", "one of many", "one of many ended", "many ended"),
+        ]
+        assert ("waited", name, True) in own.told
+        provider.adopt("kept", None)  # by somebody whom nobody looks on at
+        await provider.send(letter())
+        assert ("message", "kept") in own.told
+        told = len(own.told)
+        provider.adopt("kept", keeper)
+        await provider.send_bulk(letters(2))
+        assert {each[:2] for each in keeper.told} == {("waited", "kept")}
+        assert len(own.told) == told

@@ -9,11 +9,13 @@ import pytest
 from smtpx.errors import ConfigurationError, ConnectError
 from smtpx.mailer.desk import Desk
 from smtpx.mailer.local import MemoryProvider
+from smtpx.mailer.observer import ProviderFacts
 from smtpx.mailer.preparing import Limits
 from smtpx.mailer.provider import ProviderClosedError
 from smtpx.mailer.registry import Registry
 from smtpx.mailer.retry import Retry
 from tests.mailer.rig import FROM, letter
+from tests.mailer.test_observer import Everything
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
@@ -69,3 +71,18 @@ async def test_closing_ends_pauses_and_takes_no_more() -> None:
     with pytest.raises(ProviderClosedError):
         desk.check_open()
     assert not desk.may_repeat(ConnectError("x"), 2)
+
+
+async def test_whoever_looks_on_is_told_of_repeats_and_by_whom() -> None:
+    observer = Everything()
+    desk, memory = desk_with(Retry(first_seconds=0, jitter_seconds=0), observer=observer)
+    memory.fail(ConnectError("x"))
+    await desk.send("memory", letter())
+    assert observer.told == [("retried", "memory", 2, ConnectError)]
+    assert desk.facts(None, None) == desk.facts(letter(), None) == ProviderFacts("memory", "memory")
+    assert desk.facts(letter(provider="x"), "memory") is not None
+    assert desk.facts(letter(provider="x"), None) is None
+    desk.registry.register("other", memory)
+    assert desk.facts(letter(), None) is None
+    desk.tell_retry("gone", 2, ConnectError("x"))
+    assert len(observer.told) == 1

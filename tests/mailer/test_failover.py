@@ -28,7 +28,8 @@ from smtpx.mailer.local import MemoryProvider
 from smtpx.mailer.provider import HealthState, NotTriedError, Probe, ProviderClosedError, is_unknown
 from smtpx.message.sendable import Sendable
 from smtpx.wire.reply import Reply
-from tests.mailer.rig import BulkAPI, faking, letter, letters, result_for, subject_of
+from tests.mailer.rig import BulkAPI, faking, letter, letters, result_for, subject_of, theirs
+from tests.mailer.test_observer import Everything
 from tests.server.rig import eventually
 
 
@@ -99,7 +100,8 @@ async def test_does_not_go_on_where_it_is_the_message_or_nobody_knows(error: Exc
             await provider.send(letter())
         assert caught.value is error
         result = await provider.send_bulk(letters(2))
-        assert [each.error for each in result.outcomes] == [error, error]
+        assert [theirs(each.error) for each in result.outcomes] == [error, error]
+        assert all(is_unknown(each.error or error) is is_unknown(error) for each in result.outcomes)
     assert second.outbox == []
 
 
@@ -387,3 +389,30 @@ async def test_two_real_servers_of_which_one_is_down_and_one_loses_the_connectio
                 await provider.send(letter(4))
         await down.start()
     assert [subject_of(each) for each in shaky.messages] == ["Letter 1", "Letter 2", "Letter 3"]
+
+
+async def test_whoever_looks_on_is_told_of_each_step_and_the_members_keep_quiet() -> None:
+    observer = Everything()
+    first, second = MemoryProvider(), MemoryProvider()
+    first.fail(ConnectError("down"), times=3)
+    async with FailoverProvider({"a": first, "b": second}, breaker=CircuitBreaker(failures=2)) as provider:
+        provider.observe(observer)
+        await provider.send(letter())
+        assert observer.told == [
+            ("message", "EmailProvider (failover)"),
+            ("failed over", "a", ConnectError),
+            ("ended", SendResult),
+        ]
+        await provider.send_bulk(letters(1))
+        assert observer.told[3:] == [
+            ("many", "EmailProvider (failover)"),
+            ("one of many", "EmailProvider (failover)"),
+            ("breaker", "a", True),
+            ("failed over", "a", ConnectError),
+            ("one of many ended", SendResult),
+            ("many ended", None),
+        ]
+        observer.told.clear()
+        provider.adopt("kept", observer)  # a service tells of its messages now
+        await provider.send(letter())
+        assert observer.told == [("failed over", "a", BreakerOpenError)]

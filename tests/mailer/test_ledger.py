@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from smtpx.mailer.ledger import Ledger, each_of, lost
+from smtpx.mailer.observer import ProviderFacts
 from smtpx.mailer.provider import NotTriedError
+from smtpx.mailer.watch import BulkWatch, Facts
 from tests.mailer.rig import letters, result_for
 
 
@@ -37,7 +39,7 @@ def test_given_up_what_was_begun_is_unknown_and_the_rest_was_not_tried() -> None
         ledger.take(message)
     ledger.settle(0, result_for(messages[0]))
     for index in (1, 2):
-        ledger.begin(index)
+        ledger.begin(index, messages[index])
     ledger.postpone(2)
     assert list(ledger.unsettled) == [1, 2, 3]
     ledger.give_up("enough")
@@ -74,3 +76,37 @@ async def test_sources_of_both_kinds() -> None:
 
     assert [each async for each in each_of(messages)] == messages
     assert [each async for each in each_of(source())] == messages
+
+
+def test_errors_of_others_are_the_cause_of_ours_and_stay_unknown_where_nobody_knows() -> None:
+    ledger = Ledger()
+    messages = letters(2)
+    known, unknown = ValueError("no"), RuntimeError("password=secret")
+    for message, error in zip(messages, (known, unknown), strict=True):
+        ledger.settle(ledger.take(message), error)
+    first, second = ledger.result().outcomes
+    assert (str(first.error), first.is_unknown) == ("the message could not be sent: ValueError: no", False)
+    assert second.is_unknown
+    assert "secret" not in str(second.error)
+    assert [each.error and each.error.__cause__ for each in (first, second)] == [known, unknown]
+
+
+def test_a_watch_is_told_of_each_when_it_is_taken_and_when_it_is_known_as_it_was_made_ready() -> None:
+    told: list[object] = []
+
+    class Watching(BulkWatch):
+        def take(self, index: int, facts: Facts | None = None) -> None:
+            told.append((index, facts and facts()))
+
+        def settle(self, index: int, message: object, result: object, error: object) -> None:
+            told.append((index, message, result is None, error is None))
+
+    ledger = Ledger(watch=Watching(None, None, logs=False))
+    messages, ready = letters(2), letters(1)[0]
+    facts = ProviderFacts("b", "memory")
+    ledger.take(messages[0])
+    ledger.take(messages[1], lambda: facts)
+    ledger.begin(0, ready)
+    ledger.settle(1, None)
+    ledger.settle(0, result_for(ready))
+    assert told == [(0, None), (1, facts), (1, messages[1], True, False), (0, ready, False, True)]

@@ -27,7 +27,8 @@ from smtpx.message.address import Address
 from smtpx.message.compose import Message, MessageError
 from smtpx.message.sendable import Posting, Sendable
 from smtpx.wire.reply import Reply
-from tests.mailer.rig import FROM, TO, BulkAPI, Note, letter, letters, office, result_for
+from tests.mailer.rig import FROM, TO, BulkAPI, Note, letter, letters, office, result_for, theirs
+from tests.mailer.test_observer import Everything
 from tests.server.rig import eventually
 
 QUICK = Retry(attempts=3, first_seconds=0.01, jitter_seconds=0)
@@ -341,7 +342,7 @@ async def test_nothing_else_is_tried_again(error: Exception) -> None:
         await service.send(letter())
     memory.fail(error, times=1)
     result = await service.send_bulk([letter(), letter()])
-    assert [each.error for each in result.outcomes] == [error, None]
+    assert [theirs(each.error) for each in result.outcomes] == [error, None]
     assert len(memory.outbox) == 1
 
 
@@ -623,3 +624,17 @@ async def test_readiness_is_that_of_the_default_and_then_of_the_others(states: d
     assert health.state.value == expected
     assert [each.state.value for each in health.dependencies] == list(states.values())
     assert (await service.check()).state.value == ("HEALTHY" if states else "UNHEALTHY")
+
+
+async def test_an_observer_is_told_of_each_message_of_the_service() -> None:
+    observer = Everything()
+    async with MailService({"a": MemoryProvider(), "b": MemoryProvider()}, default="a", observer=observer) as mail:
+        await mail.send(letter(provider="b"))
+        await mail.send_bulk([letter(provider="b")])
+        await mail.new().from_(FROM).to(TO).text("x").send()
+    assert [each for each in observer.told if "ended" not in str(each[0])] == [
+        ("message", "b"),
+        ("many", "a"),
+        ("one of many", "b"),
+        ("message", "a"),
+    ]

@@ -1,5 +1,6 @@
 """Mailers from URLs and from the environment."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from smtpx.mailer.local import ConsoleProvider, FileProvider, MemoryProvider
 from smtpx.mailer.settings import MailerSettings, mailer_from_url, provider_from_url
 from smtpx.mailer.smtp import SMTPProvider
 from smtpx.net.targets import Target
+from smtpx.telemetry import MailTelemetry
 from tests.mailer.rig import letter
 
 
@@ -180,3 +182,18 @@ def test_a_password_from_a_file(tmp_path: Path) -> None:
 def test_an_environment_that_makes_no_sense(environment: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         MailerSettings.from_environment(environment)
+
+
+def test_telemetry_is_an_observer_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {"SMTPX_URL": "memory:", "SMTPX_TELEMETRY": "on"}
+    settings = MailerSettings.from_environment(environment)
+    assert isinstance(settings.limits()["observer"], MailTelemetry)
+    assert isinstance(mailer_from_url("memory:", telemetry=True)._observer, MailTelemetry)
+    assert mailer_from_url("memory:")._observer is None
+    own = MailTelemetry()
+    assert mailer_from_url("memory:", telemetry=True, observer=own)._observer is own
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    with pytest.raises(ConfigurationError, match=r"this needs smtpx\[otel\]"):
+        settings.service()
+    environment["SMTPX_TELEMETRY"] = "off"
+    assert "observer" not in MailerSettings.from_environment(environment).limits()

@@ -29,6 +29,7 @@ from smtpx.errors import (
 )
 from smtpx.flows.outcome import SendResult
 from smtpx.flows.session import Security
+from smtpx.mailer.observer import MailObserver
 from smtpx.mailer.provider import HealthState, NotTriedError, Probe, ProviderClosedError
 from smtpx.mailer.rate_limit import RateLimit
 from smtpx.mailer.service import MailService
@@ -968,3 +969,21 @@ async def server_again(server: FakeServer, messages: list[Any]) -> list[Any]:
         result = await provider.send_bulk(messages)
     await server.stop()
     return list(result.failed)
+
+
+async def test_an_observer_says_who_looks_on_at_connections() -> None:
+    seen: list[str] = []
+
+    class Connections(ClientObserver):
+        def connection_started(self, connection_id: str, target: Target) -> None:
+            seen.append(str(target))
+
+    class Looking(MailObserver):
+        def client_observer(self, own: ClientObserver | None) -> ClientObserver | None:
+            return own or Connections()
+
+    async with faking() as server, server.provider() as provider, server.provider(observer=ClientObserver()) as other:
+        for each in (provider, other):
+            each.observe(Looking())
+            await each.send(letter())
+    assert len(seen) == 1

@@ -73,7 +73,7 @@ def test_messages_and_what_was_opened_for_the_first(
         client.send(MESSAGE, **TO)
     there = {"server.address": "localhost", "server.port": server.port}
     done = {"status": "success", "send_type": "single", **there}
-    assert collected.points(TOTAL) == [({**done, "smtpx.reply.code": 250}, 2)]
+    assert collected.points(TOTAL) == [({**done, "smtp.reply.code": 250}, 2)]
     assert collected.points("email.provider.smtp.send.duration") == [(done, 2)]
     assert collected.value("smtpx.client.recipient", smtpx__outcome="accepted") == 2
     assert collected.value("smtpx.client.recipient", smtpx__outcome="refused") == 1
@@ -99,13 +99,13 @@ def test_messages_and_what_was_opened_for_the_first(
         **there,
         "network.protocol.name": "smtp",
         "smtpx.send_type": "single",
-        "smtpx.reply.code": 250,
+        "smtp.reply.code": 250,
         "smtpx.recipients.accepted": 1,
         "smtpx.recipients.refused": 1,
     }
     assert (tls.attributes or {})["tls.protocol.name"] == "tls"
     assert (tls.attributes or {})["tls.protocol.version"] in ("1.2", "1.3")
-    assert (auth.attributes or {})["smtpx.reply.code"] == 235
+    assert (auth.attributes or {})["smtp.reply.code"] == 235
     everything = repr([dict(span.attributes or {}) for span in collected.spans])
     for secret in ("private", "x.example", "secret", "user"):
         assert secret not in everything
@@ -135,7 +135,7 @@ def test_refused_by_everybody(
         pytest.raises(PermanentRefusal),
     ):
         client.send(MESSAGE, sender="a@x.example", recipients=["nobody@x.example"])
-    assert collected.value(TOTAL, status="error", error__type="550", smtpx__reply__code=550) == 1
+    assert collected.value(TOTAL, status="error", error__type="550", smtp__reply__code=550) == 1
     assert collected.value("smtpx.client.recipient", smtpx__outcome="refused") == 1
     span = collected.span("smtpx.send")
     assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "550")
@@ -199,8 +199,8 @@ def test_each_of_many_is_counted_as_bulk_and_is_nobodys_parent(
         outcomes = many().send_many(url, messages, options=options)
     assert [each.error is None for each in outcomes] == [True, False, True, False]
     assert collected.value(TOTAL, send_type="bulk") == collected.value(TOTAL) == 4
-    assert collected.value(TOTAL, status="success", smtpx__reply__code=250) == 2
-    assert collected.value(TOTAL, status="error", smtpx__reply__code=550, error__type="550") == 1
+    assert collected.value(TOTAL, status="success", smtp__reply__code=250) == 2
+    assert collected.value(TOTAL, status="error", smtp__reply__code=550, error__type="550") == 1
     assert collected.value(TOTAL, status="error", error__type="LocalProtocolError") == 1
     assert collected.value("smtpx.client.recipient", smtpx__outcome="accepted") == 2
     assert set(telemetry.current) == {"campaign"}

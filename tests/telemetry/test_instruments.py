@@ -8,8 +8,8 @@ import pytest
 
 from smtpx.errors import AuthenticationError, ConnectionLost, PermanentRefusal
 from smtpx.protocol import replies
-from smtpx.telemetry import ClientTelemetry, ServerTelemetry
-from smtpx.telemetry.instruments import CLIENT, SERVER, SERVER_GAUGES, Instrument, Tools, error_type
+from smtpx.telemetry import ClientTelemetry, MailTelemetry, ServerTelemetry
+from smtpx.telemetry.instruments import CLIENT, MAILER, SERVER, SERVER_GAUGES, Instrument, Tools, error_type
 from tests.telemetry.collected import Collected
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "observing.md").read_text(encoding="utf-8")
@@ -32,10 +32,10 @@ def row(instrument: Instrument) -> str:
 def test_the_table_in_the_document_is_what_the_code_registers() -> None:
     documented = [line for line in DOCUMENT.splitlines() if line.startswith(("| `smtpx.", "| `email."))]
     metrics = [line for line in documented if line.count("|") == 6]
-    assert metrics == [row(each) for each in SERVER + SERVER_GAUGES + CLIENT]
+    assert metrics == [row(each) for each in SERVER + SERVER_GAUGES + CLIENT + MAILER]
 
 
-@pytest.mark.parametrize("instrument", SERVER + CLIENT, ids=lambda each: each.name)
+@pytest.mark.parametrize("instrument", SERVER + CLIENT + MAILER, ids=lambda each: each.name)
 def test_it_is_registered_so(instrument: Instrument) -> None:
     collected = Collected()
     tools = Tools([instrument], collected.meters, collected.tracers)
@@ -66,7 +66,7 @@ def test_a_gauge_is_read_when_somebody_collects() -> None:
 
 
 def test_names_are_unique() -> None:
-    names = [each.name for each in SERVER + SERVER_GAUGES + CLIENT]
+    names = [each.name for each in SERVER + SERVER_GAUGES + CLIENT + MAILER]
     assert len(names) == len(set(names))
 
 
@@ -89,7 +89,7 @@ def test_the_type_of_an_error_is_bounded() -> None:
     assert error_type(ConnectionLost("gone to a@b.example")) == "ConnectionLost"
 
 
-@pytest.mark.parametrize("kind", [ServerTelemetry, ClientTelemetry])
+@pytest.mark.parametrize("kind", [ServerTelemetry, ClientTelemetry, MailTelemetry])
 def test_without_the_extra_the_error_names_it(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     with pytest.raises(ValueError, match=r"^this needs smtpx\[otel\]: pip install 'smtpx\[otel\]'$"):

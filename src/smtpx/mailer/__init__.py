@@ -15,6 +15,7 @@ _HOMES = {
     "smtpx.mailer.failover": ("FailoverError", "FailoverProvider", "RoundRobinProvider"),
     "smtpx.mailer.health": ("http_answer",),
     "smtpx.mailer.local": ("ConsoleProvider", "FileProvider", "MemoryProvider", "Sent"),
+    "smtpx.mailer.observer": ("BulkObserver", "MailObserver", "ProviderFacts"),
     "smtpx.mailer.once": ("DuplicateError",),
     "smtpx.mailer.provider": (
         "BulkError",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from smtpx.mailer.failover import FailoverError, FailoverProvider, RoundRobinProvider
     from smtpx.mailer.health import http_answer
     from smtpx.mailer.local import ConsoleProvider, FileProvider, MemoryProvider, Sent
+    from smtpx.mailer.observer import BulkObserver, MailObserver, ProviderFacts
     from smtpx.mailer.once import DuplicateError
     from smtpx.mailer.provider import (
         BulkError,
@@ -71,6 +73,7 @@ __all__ = [
     "BreakerOpenError",
     "Builder",
     "BulkError",
+    "BulkObserver",
     "BulkResult",
     "CircuitBreaker",
     "ConsoleProvider",
@@ -80,6 +83,7 @@ __all__ = [
     "FileProvider",
     "Health",
     "HealthState",
+    "MailObserver",
     "MailService",
     "MailerSettings",
     "MemoryProvider",
@@ -87,6 +91,7 @@ __all__ = [
     "Probe",
     "Provider",
     "ProviderClosedError",
+    "ProviderFacts",
     "ProviderInfo",
     "RateLimit",
     "Retry",

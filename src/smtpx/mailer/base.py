@@ -20,10 +20,13 @@ from smtpx.errors import ConnectionLost
 from smtpx.flows.outcome import SendResult
 from smtpx.mailer.ledger import Ledger, each_of
 from smtpx.mailer.life import Life
+from smtpx.mailer.observer import MailObserver, ProviderFacts
 from smtpx.mailer.preparing import check_from, complete
 from smtpx.mailer.provider import BulkResult, Health, HealthState, OnOutcome, Probe, ProviderClosedError, Sendables
 from smtpx.mailer.rate_limit import RateLimit
+from smtpx.mailer.watch import Watch, bulk_watch, message_watch, tell
 from smtpx.message.sendable import Sendable
+from smtpx.net.deadlines import now
 
 if TYPE_CHECKING:
     from typing import Self
@@ -62,6 +65,9 @@ class BaseProvider(ABC):
         self.from_email = check_from(from_email)
         self.rate_limit = rate_limit
         self._life = Life(self.name, close_seconds, self._forget)
+        self._observer: MailObserver | None = None
+        self._known_as = self.name
+        self._logs = self._tells = True  # of messages; or whoever keeps it does
 
     @property
     def name(self) -> str:
@@ -77,6 +83,30 @@ class BaseProvider(ABC):
     def is_closed(self) -> bool:
         """Whether `close` was called."""
         return self._life.is_closed
+
+    def observe(self, observer: MailObserver | None) -> None:
+        """Have an observer told of its messages, and of what is done for them; before the first one.
+
+        A service tells its own observer, and needs no call of this.
+        """
+        self._observer = observer
+        self._tells = True
+
+    def adopt(self, name: str, observer: MailObserver | None) -> None:
+        """A service, or another provider, keeps it by this name, and tells of the messages itself from now on.
+
+        Args:
+            observer: who is to be told of the rest; None leaves that as it is, and messages too.
+        """
+        self._known_as = name
+        self._logs = False
+        if observer is not None:
+            self._observer = observer
+            self._tells = False
+
+    def facts(self) -> ProviderFacts:
+        """What observers are told of it."""
+        return ProviderFacts.of(self, self._known_as)
 
     def prepare(self, message: Sendable) -> Sendable:
         """What will be delivered: made and checked before it takes a token.
@@ -109,15 +139,31 @@ class BaseProvider(ABC):
         Raises:
             ProviderClosedError: it was closed.
         """
+        observer = self._observer if self._tells else None
+        watch = message_watch(observer, self.facts, logs=self._logs)
+        if watch is None:
+            return await self._send(message, None)
+        with watch:
+            watch.result = await self._send(message, watch)
+            return watch.result
+
+    async def _send(self, message: Sendable, watch: Watch | None) -> SendResult:
         async with self._life.turn() as turn:
             ready = self.prepare(message)
+            if watch is not None:
+                watch.message = ready
             await self._token()
             turn.has_begun = True
             return await self.deliver(ready)
 
     async def _token(self) -> None:
         if self.rate_limit is not None and not self.rate_limit.take_nowait():
-            await self.rate_limit.wait()
+            begun = now()
+            try:
+                await self.rate_limit.wait()
+            finally:
+                if self._observer is not None:
+                    tell(self._observer.waited, self.facts(), now() - begun)
 
     async def send_bulk(self, messages: Sendables, *, on_outcome: OnOutcome | None = None) -> BulkResult:
         """See `Provider`. Closed in the middle it finishes what is under way, and the rest is not tried.
@@ -128,7 +174,14 @@ class BaseProvider(ABC):
             ProviderClosedError: it was closed before.
             Exception: what the source raises, behind the outcomes of all it gave.
         """
-        ledger = Ledger(on_outcome)
+        observer = self._observer if self._tells else None
+        watch = bulk_watch(observer, self.facts, logs=self._logs)
+        if watch is None:
+            return await self._send_bulk(messages, Ledger(on_outcome))
+        with watch:
+            return await self._send_bulk(messages, Ledger(on_outcome, watch))
+
+    async def _send_bulk(self, messages: Sendables, ledger: Ledger) -> BulkResult:
         turn = self._life.turn()
         try:
             async with turn:
@@ -150,7 +203,7 @@ class BaseProvider(ABC):
             try:
                 ready = self.prepare(message)
                 await self._token()
-                ledger.begin(index)
+                ledger.begin(index, ready)
                 ledger.settle(index, await self.deliver(ready))
             except Exception as error:
                 ledger.settle(index, error)

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 from smtpx.flows.outcome import SendResult
 from smtpx.mailer.desk import Desk
@@ -65,7 +66,7 @@ class BulkRun:
         """Those for the main provider."""
         desk, ledger = self._desk, self._ledger
         async for message in messages:
-            index = ledger.take(message)
+            index = ledger.take(message, partial(desk.facts, message, self._wanted))
             try:
                 name = desk.name_for(message, self._wanted)
                 parcel = _Parcel(index, desk.prepare(message, name))
@@ -73,7 +74,7 @@ class BulkRun:
                 ledger.settle(index, error)
             else:
                 if name == self._main:
-                    ledger.begin(index)
+                    ledger.begin(index, parcel.message)
                     yield parcel, parcel.message
                 else:
                     self._others.setdefault(name, deque()).append(parcel)
@@ -94,7 +95,7 @@ class BulkRun:
     async def _rest(self, parcels: deque[_Parcel]) -> AsyncGenerator[tuple[_Parcel, Sendable], None]:
         while parcels:
             parcel = parcels.popleft()
-            self._ledger.begin(parcel.index)
+            self._ledger.begin(parcel.index, parcel.message)
             yield parcel, parcel.message
 
     async def _send(self, name: str, source: AsyncGenerator[tuple[_Parcel, Sendable], None]) -> NotTriedError | None:
@@ -106,6 +107,7 @@ class BulkRun:
     def _told(self, name: str, parcel: _Parcel, outcome: SendResult | Exception) -> None:
         if isinstance(outcome, Exception) and self._desk.may_repeat(outcome, self._attempt + 1):
             self._ledger.postpone(parcel.index)
+            self._desk.tell_retry(name, self._attempt + 1, outcome)
             self._again.setdefault(name, deque()).append(parcel)
         else:
             self._ledger.settle(parcel.index, outcome)

@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import TypeAlias
 
 from smtpx.flows.outcome import SendResult
+from smtpx.mailer.observer import MailObserver, ProviderFacts
 from smtpx.mailer.preparing import Limits, named_provider, prepared
 from smtpx.mailer.provider import ProviderClosedError
 from smtpx.mailer.registry import Registry
 from smtpx.mailer.retry import Retry, may_repeat
+from smtpx.mailer.watch import tell
 from smtpx.message.sendable import Sendable
 
 __all__ = ["Desk", "Transform"]
@@ -34,6 +36,7 @@ class Desk:
         transforms: Sequence[Transform],
         clock: Callable[[], datetime],
         new_id: Callable[[str], str],
+        observer: MailObserver | None = None,
     ) -> None:
         self.registry = registry
         self._limits = limits
@@ -41,6 +44,7 @@ class Desk:
         self._transforms = tuple(transforms)
         self._clock = clock
         self._new_id = new_id
+        self._observer = observer
         self._pauses: set[asyncio.Future[None]] = set()
         self.is_closed = False
 
@@ -68,6 +72,13 @@ class Desk:
         """
         return self.registry.name(wanted or named_provider(message))
 
+    def facts(self, message: Sendable | None, wanted: str | None) -> ProviderFacts | None:
+        """What observers are told of who is to send a message; None if there is none."""
+        named = None if message is None else named_provider(message)
+        name = wanted or named or self.registry.default
+        entry = self.registry.entries.get(name or "")
+        return None if name is None or entry is None else ProviderFacts.of(entry.provider, name)
+
     def prepare(self, message: Sendable, name: str) -> Sendable:
         """The message as it will be sent by this provider, however often.
 
@@ -90,6 +101,7 @@ class Desk:
                 attempt += 1
                 if not self.may_repeat(error, attempt):
                     raise
+                self.tell_retry(name, attempt, error)
                 await self.pause(attempt)
                 if self.is_closed:
                     raise
@@ -98,6 +110,11 @@ class Desk:
         """Whether there may be this attempt, after such an error."""
         retry = self._retry
         return retry is not None and attempt <= retry.attempts and may_repeat(error) and not self.is_closed
+
+    def tell_retry(self, name: str, attempt: int, error: BaseException) -> None:
+        """Tell who looks on that a message goes again."""
+        if self._observer is not None and (facts := self.facts(None, name)) is not None:
+            tell(self._observer.retried, facts, attempt, error)
 
     async def pause(self, attempt: int) -> None:
         """Wait before an attempt; closing ends it."""

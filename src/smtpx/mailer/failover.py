@@ -20,10 +20,12 @@ from smtpx.mailer.circuit_breaker import BreakerOpenError, CircuitBreaker
 from smtpx.mailer.groups import send_group
 from smtpx.mailer.health import of_all
 from smtpx.mailer.ledger import Ledger, each_of
+from smtpx.mailer.observer import MailObserver
 from smtpx.mailer.provider import Health, HealthState, NotTriedError, Probe, Provider, Sendables, is_unknown
+from smtpx.mailer.watch import tell
 from smtpx.message.sendable import Sendable
 
-__all__ = ["FailoverError", "FailoverProvider", "RoundRobinProvider", "another_may", "close_all"]
+__all__ = ["FailoverError", "FailoverProvider", "RoundRobinProvider", "adopt", "another_may", "close_all"]
 
 _ABOUT_US = frozenset({"connect", "greeting", "hello", "starttls", "auth"})  # before any message is named
 _LOGIN_CODES = frozenset({530, 534, 535, 538})  # wherever they come: the server wants another login
@@ -63,6 +65,7 @@ class _Member:
         self.name = name
         self.provider = provider
         self.breaker = breaker
+        self.observer: MailObserver | None = None
 
     async def send(self, message: Sendable) -> SendResult:
         self.breaker.enter()
@@ -76,6 +79,12 @@ class _Member:
 
     def judge(self, error: BaseException | None) -> None:
         """Keep in mind how it went. A refusal is no trouble of the provider, unless it is about us or 421."""
+        was_open = self.breaker.is_open
+        self._judge(error)
+        if self.observer is not None and self.breaker.is_open is not was_open:
+            tell(self.observer.breaker_changed, self.name, is_open=not was_open)
+
+    def _judge(self, error: BaseException | None) -> None:
         if error is None:
             self.breaker.succeeded()
         elif isinstance(error, RefusedError) and (error.reply.code == 421 or _is_about_us(error)):
@@ -86,6 +95,11 @@ class _Member:
             self.breaker.failed()
         else:
             self.breaker.left()
+
+    def failed_over(self, error: Exception) -> None:
+        """Tell who looks on that the message goes to another one."""
+        if self.observer is not None:
+            tell(self.observer.failed_over, self.name, error)
 
 
 class FailoverProvider(BaseProvider):
@@ -129,6 +143,22 @@ class FailoverProvider(BaseProvider):
         breaker = breaker or CircuitBreaker()
         self._members = [_Member(name, each, breaker.twin()) for name, each in named.items()]
         self._owned = owned
+        self._adopt_members()
+
+    def observe(self, observer: MailObserver | None) -> None:
+        """See `BaseProvider.observe`; its providers are observed too."""
+        super().observe(observer)
+        self._adopt_members()
+
+    def adopt(self, name: str, observer: MailObserver | None) -> None:
+        """See `BaseProvider.adopt`."""
+        super().adopt(name, observer)
+        self._adopt_members()
+
+    def _adopt_members(self) -> None:
+        for each in self._members:
+            each.observer = self._observer
+            adopt(each.provider, each.name, self._observer)
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -148,13 +178,16 @@ class FailoverProvider(BaseProvider):
             SMTPXError: refused for good, or it is not known whether it was sent.
         """
         errors: dict[str, Exception] = {}
-        for member in self._route():
+        route = self._route()
+        for member in route:
             try:
                 return await member.send(message)
             except Exception as error:
                 if not another_may(error):
                     raise
                 errors[member.name] = error
+                if member is not route[-1]:
+                    member.failed_over(error)
         raise _all_failed(errors)
 
     # Many ------------------------------------------------------------------------------------------------------------
@@ -191,7 +224,7 @@ class FailoverProvider(BaseProvider):
         async def feed() -> AsyncGenerator[tuple[_Journey, Sendable], None]:
             while left and not self._life.is_closed:
                 each = left.popleft()
-                ledger.begin(each.index)
+                ledger.begin(each.index, each.message)
                 yield each, each.message
 
         def tell(journey: _Journey, outcome: SendResult | Exception) -> None:
@@ -203,7 +236,7 @@ class FailoverProvider(BaseProvider):
             self._told(member, each, why_not or NotTriedError(CLOSED), ledger)
 
     async def _try_one(self, member: _Member, journey: "_Journey", ledger: Ledger) -> None:
-        ledger.begin(journey.index)
+        ledger.begin(journey.index, journey.message)
         try:
             self._told(member, journey, await member.send(journey.message), ledger)
         except Exception as error:
@@ -220,6 +253,7 @@ class FailoverProvider(BaseProvider):
         if journey.route and not self._life.is_closed:
             ledger.postpone(journey.index)
             journey.goes_on = True
+            member.failed_over(error)
         else:
             ledger.settle(journey.index, _all_failed(journey.errors))
 
@@ -272,6 +306,13 @@ class _Journey:
 
 def _all_failed(errors: Mapping[str, Exception]) -> Exception:
     return next(iter(errors.values())) if len(errors) == 1 else FailoverError(errors)
+
+
+def adopt(provider: Provider, name: str, observer: MailObserver | None) -> None:
+    """Have a provider know who keeps it, if it can: see `BaseProvider.adopt`."""
+    adopted = getattr(provider, "adopt", None)
+    if adopted is not None:
+        adopted(name, observer)
 
 
 async def close_all(providers: Iterable[Provider]) -> None:

@@ -11,14 +11,16 @@ from smtpx.flows.outcome import SendResult
 from smtpx.mailer.builder import Builder
 from smtpx.mailer.bulk_run import BulkRun
 from smtpx.mailer.desk import Desk, Transform
-from smtpx.mailer.failover import close_all
+from smtpx.mailer.failover import adopt, close_all
 from smtpx.mailer.health import of_all
 from smtpx.mailer.ledger import Ledger
+from smtpx.mailer.observer import MailObserver
 from smtpx.mailer.once import Once
 from smtpx.mailer.preparing import Limits
 from smtpx.mailer.provider import BulkResult, Health, HealthState, OnOutcome, Probe, Provider, Sendables, is_unknown
 from smtpx.mailer.registry import ProviderInfo, Registry
 from smtpx.mailer.retry import Retry
+from smtpx.mailer.watch import Watch, bulk_watch, message_watch
 from smtpx.message.sendable import Sendable
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class ServiceOptions(TypedDict, total=False):
     new_id: Callable[[str], str]
     max_keys: int
     templates: "Templates | None"
+    observer: MailObserver | None
 
 
 class MailService:
@@ -62,6 +65,8 @@ class MailService:
         new_id: makes a Message-ID for a domain.
         max_keys: so many keys of `send` are remembered.
         templates: what `new().template(...)` renders.
+        observer: told of each message and what is done for it, such as `smtpx.telemetry.MailTelemetry()`. What is sent
+            by a provider directly, past the service, it is not told.
 
     Raises:
         ConfigurationError: naming what is wrong.
@@ -81,6 +86,7 @@ class MailService:
         new_id: Callable[[str], str] = new_id,
         max_keys: int = 10_000,
         templates: "Templates | None" = None,
+        observer: MailObserver | None = None,
     ) -> None:
         self._registry = Registry(default, clock)
         self._desk = Desk(
@@ -90,7 +96,9 @@ class MailService:
             transforms=transforms,
             clock=clock,
             new_id=new_id,
+            observer=observer,
         )
+        self._observer = observer
         self._once = Once(max_keys)
         self._templates = templates
         if providers is not None:
@@ -111,6 +119,7 @@ class MailService:
         """
         self._desk.check_open()
         self._registry.register(name, provider, owned=owned)
+        adopt(provider, name, self._observer)
 
     def set_default(self, name: str) -> None:
         """Say who sends what names no provider.
@@ -166,10 +175,20 @@ class MailService:
             MessageError: it can't be sent; all findings at once.
             SMTPXError: nobody got it, or (`is_unknown`) that is not known.
         """
+        watch = message_watch(self._observer, lambda: self._desk.facts(message, provider))
+        if watch is None:
+            return await self._send(message, provider, key, None)
+        with watch:
+            watch.result = await self._send(message, provider, key, watch)
+            return watch.result
+
+    async def _send(self, message: Sendable, provider: str | None, key: str | None, watch: Watch | None) -> SendResult:
         desk = self._desk
         desk.check_open()
         name = desk.name_for(message, provider)
         ready = desk.prepare(message, name)
+        if watch is not None:
+            watch.message = ready
         if key is None:
             return await desk.send(name, ready)
         self._once.take(key)
@@ -198,7 +217,13 @@ class MailService:
         """
         self._desk.check_open()
         main = self._registry.name(provider)
-        ledger = Ledger(on_outcome)
+        watch = bulk_watch(self._observer, lambda: self._desk.facts(None, main))
+        if watch is None:
+            return await self._send_bulk(messages, main, provider, Ledger(on_outcome))
+        with watch:
+            return await self._send_bulk(messages, main, provider, Ledger(on_outcome, watch))
+
+    async def _send_bulk(self, messages: Sendables, main: str, provider: str | None, ledger: Ledger) -> BulkResult:
         bulk = BulkRun(self._desk, ledger, main=main, wanted=provider)
         try:
             await bulk.run(messages)

@@ -16,6 +16,7 @@ from smtpx.errors import ConfigurationError
 from smtpx.mailer.blocking import SyncMailService
 from smtpx.mailer.failover import FailoverProvider, RoundRobinProvider
 from smtpx.mailer.local import ConsoleProvider, FileProvider, MemoryProvider
+from smtpx.mailer.observer import MailObserver
 from smtpx.mailer.provider import Provider
 from smtpx.mailer.rate_limit import RateLimit
 from smtpx.mailer.service import MailService
@@ -67,17 +68,32 @@ def provider_from_url(url: str, **options: Any) -> Provider:  # noqa: ANN401 - t
     return SMTPProvider.from_url(plain, **{**_conduct(own), **options})
 
 
-def mailer_from_url(url: str, *, from_email: str = "", **options: Any) -> MailService:  # noqa: ANN401 - of the service
+def mailer_from_url(
+    url: str,
+    *,
+    from_email: str = "",
+    telemetry: bool = False,
+    **options: Any,  # noqa: ANN401 - of the service
+) -> MailService:
     """A service with one provider, which the URL says: see `provider_from_url`.
 
     Args:
         from_email: sender of messages that name none.
+        telemetry: metrics and spans by OpenTelemetry's global providers; needs smtpx[otel].
         options: keyword arguments of `MailService`.
 
     Raises:
         ConfigurationError: naming what is wrong.
     """
+    if telemetry:
+        options = {"observer": _telemetry(), **options}
     return MailService(provider_from_url(url, **({"from_email": from_email} if from_email else {})), **options)
+
+
+def _telemetry() -> MailObserver:
+    from smtpx.telemetry.mail import MailTelemetry
+
+    return MailTelemetry()
 
 
 def _path(url: str) -> Path:
@@ -129,6 +145,7 @@ class MailerSettings:
         strict: SMTPX_STRICT, whether one refused recipient stops a message for all.
         max_recipients: SMTPX_MAX_RECIPIENTS.
         max_message_bytes: SMTPX_MAX_MESSAGE_BYTES.
+        telemetry: SMTPX_TELEMETRY, whether OpenTelemetry is told.
     """
 
     url: str
@@ -143,6 +160,7 @@ class MailerSettings:
     strict: bool = False
     max_recipients: int | None = None
     max_message_bytes: int | None = None
+    telemetry: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "MailerSettings":
@@ -204,9 +222,14 @@ class MailerSettings:
         return SyncMailService(self.provider(), **{**self.limits(), **options})
 
     def limits(self) -> dict[str, Any]:
-        """What of them `MailService` takes itself."""
+        """What of them `MailService` takes itself.
+
+        Raises:
+            ConfigurationError: OpenTelemetry is wanted, and smtpx[otel] is not there.
+        """
         names = ("max_recipients", "max_message_bytes")
-        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        own = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return {**own, "observer": _telemetry()} if self.telemetry else own
 
 
 def _read_secret(path: str) -> Secret:
@@ -227,6 +250,7 @@ _VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "SMTPX_STRICT": ("strict", _flag),
     "SMTPX_MAX_RECIPIENTS": ("max_recipients", int),
     "SMTPX_MAX_MESSAGE_BYTES": ("max_message_bytes", int),
+    "SMTPX_TELEMETRY": ("telemetry", _flag),
 }
 
 

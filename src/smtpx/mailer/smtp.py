@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 from smtpx.client.aio import AsyncClient
@@ -14,6 +15,7 @@ from smtpx.mailer.base import BaseProvider
 from smtpx.mailer.ledger import Ledger, each_of
 from smtpx.mailer.provider import Health, HealthState, Probe, Sendables
 from smtpx.mailer.smtp_settings import Conduct, SMTPOptions, login_of, sorted_options, target_of
+from smtpx.mailer.watch import tell
 from smtpx.message.sendable import Sendable
 from smtpx.net.deadlines import now
 
@@ -148,8 +150,14 @@ class SMTPProvider(BaseProvider):
 
     def _connected(self) -> AsyncClient:
         if self._client is None:
-            self._client = AsyncClient(self.settings)
+            self._client = AsyncClient(self._watched(self.settings))
         return self._client
+
+    def _watched(self, settings: ClientSettings) -> ClientSettings:
+        """With whoever is to look on at connections."""
+        if self._observer is None:
+            return settings
+        return replace(settings, observer=tell(self._observer.client_observer, settings.observer))
 
     async def _send_all(self, messages: Sendables, ledger: Ledger) -> None:
         fed: deque[int] = deque()
@@ -174,7 +182,7 @@ class SMTPProvider(BaseProvider):
                 ledger.settle(index, error)
             else:
                 await self._token()
-                ledger.begin(index)
+                ledger.begin(index, ready)
                 fed.append(index)
                 self._was_used = True
                 yield ready

@@ -1,6 +1,7 @@
 """A client's metrics, and a span for each message with what was done for it: connecting, TLS, AUTH."""
 
 import time
+from copy import copy
 from typing import TYPE_CHECKING
 
 from smtpx.client.observer import ClientConnectionObserver, ClientObserver, MessageObserver
@@ -8,7 +9,7 @@ from smtpx.errors import SMTPXError
 from smtpx.flows.outcome import SendResult
 from smtpx.net.targets import Target
 from smtpx.protocol.facts import TLSFacts
-from smtpx.telemetry.instruments import CLIENT, Labels, Tools, error_type
+from smtpx.telemetry.instruments import CLIENT, Labels, Tools, error_type, fate_of
 from smtpx.wire.reply import Reply
 
 if TYPE_CHECKING:
@@ -32,10 +33,17 @@ class ClientTelemetry(ClientObserver):
         self, meter_provider: "MeterProvider | None" = None, tracer_provider: "TracerProvider | None" = None
     ) -> None:
         self._tools = Tools(CLIENT, meter_provider, tracer_provider)
+        self._counts = True
+
+    def uncounted(self) -> "ClientTelemetry":
+        """The same for the client of a mailer, which counts its messages itself."""
+        other = copy(self)
+        other._counts = False
+        return other
 
     def message_started(self, target: Target, *, bulk: bool) -> MessageObserver:
         """Begin a span; it is the current one until `send` is over, unless the message is one of many."""
-        return _Message(self._tools, target, bulk=bulk)
+        return _Message(self._tools, target, bulk=bulk, counts=self._counts)
 
     def connection_started(self, connection_id: str, target: Target) -> ClientConnectionObserver:
         """Look on."""
@@ -49,10 +57,11 @@ def _server(target: Target) -> dict[str, str | int]:
 
 
 class _Message(MessageObserver):
-    def __init__(self, tools: Tools, target: Target, *, bulk: bool) -> None:
+    def __init__(self, tools: Tools, target: Target, *, bulk: bool, counts: bool) -> None:
         from opentelemetry import context
 
         self._tools = tools
+        self._counts = counts
         self._context = context
         self._server = _server(target)
         self._send_type = "bulk" if bulk else "single"
@@ -67,12 +76,14 @@ class _Message(MessageObserver):
         if self._token is not None:
             self._context.detach(self._token)
         status = {"status": "success" if error is None else "error", "send_type": self._send_type, **self._server}
-        self._tools.record("email.provider.smtp.send.duration", milliseconds, status)
         found = result or getattr(error, "result", None)
         if isinstance(found, SendResult):
             self._count(found)
-        self._tools.add("email.provider.smtp.send.total", 1, {**status, **self._fate(found, error)})
-        self._span.end()
+        fate = fate_of(found, error)
+        if self._counts:
+            self._tools.record("email.provider.smtp.send.duration", milliseconds, status)
+            self._tools.add("email.provider.smtp.send.total", 1, {**status, **fate})
+        self._tools.close(self._span, fate)
 
     def _count(self, result: SendResult) -> None:
         for outcome, recipients in (("accepted", result.accepted), ("refused", result.refused)):
@@ -80,17 +91,6 @@ class _Message(MessageObserver):
             if recipients:
                 labels = {"smtpx.outcome": outcome, **self._server}
                 self._tools.add("smtpx.client.recipient", len(recipients), labels)
-
-    def _fate(self, result: SendResult | None, error: BaseException | None) -> dict[str, str | int]:
-        fate: dict[str, str | int] = {}
-        reply = getattr(error, "reply", None) or getattr(result, "reply", None)
-        if isinstance(reply, Reply):
-            fate["smtpx.reply.code"] = reply.code
-        if error is not None:
-            fate["error.type"] = error_type(error)
-            self._span.set_status(self._tools.trace.StatusCode.ERROR, error_type(error))
-        self._span.set_attributes(fate)
-        return fate
 
 
 class _Connection(ClientConnectionObserver):
@@ -124,7 +124,7 @@ class _Connection(ClientConnectionObserver):
 
     def authenticated(self, mechanism: str, reply: Reply, seconds: float) -> None:
         error = None if reply.code == 235 else str(reply.code)
-        attributes: dict[str, str | int] = {"smtpx.mechanism": mechanism, "smtpx.reply.code": reply.code}
+        attributes: dict[str, str | int] = {"smtpx.mechanism": mechanism, "smtp.reply.code": reply.code}
         self._span("smtpx.auth", seconds, attributes, error)
 
     def closed(self, messages: int, seconds: float) -> None:

@@ -6,12 +6,26 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from smtpx import __version__
 from smtpx.errors import AuthenticationError, ConfigurationError, RefusedError
+from smtpx.flows.outcome import SendResult
+from smtpx.wire.reply import Reply
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import SpanKind, Tracer, TracerProvider
+    from opentelemetry.trace import Span, SpanKind, Tracer, TracerProvider
 
-__all__ = ["CLIENT", "SCOPE", "SERVER", "SERVER_GAUGES", "Instrument", "Labels", "Tools", "error_type"]
+__all__ = [
+    "CLIENT",
+    "MAILER",
+    "SCOPE",
+    "SENDING",
+    "SERVER",
+    "SERVER_GAUGES",
+    "Instrument",
+    "Labels",
+    "Tools",
+    "error_type",
+    "fate_of",
+]
 
 SCOPE = "smtpx"
 Labels = Mapping[str, str | int]
@@ -63,14 +77,14 @@ CLIENT = (
         "email.provider.smtp.send.total",
         "counter",
         "{email}",
-        "messages, by how `send` ended, or `send_many` for one of them",
-        ("status", "send_type", *_SERVER_NAME, "error.type", "smtpx.reply.code"),
+        "messages, each once, by how it ended",
+        ("status", "send_type", *_SERVER_NAME, "error.type", "smtp.reply.code"),
     ),
     Instrument(
         "email.provider.smtp.send.duration",
         "histogram",
         "ms",
-        "calls of `send`, with the wait for a connection; messages of `send_many`, from their turn on",
+        "calls of `send`, with all waits; messages of `send_many` and `send_bulk`, from their turn on",
         ("status", "send_type", *_SERVER_NAME),
     ),
     Instrument(
@@ -91,6 +105,23 @@ CLIENT = (
         (*_SERVER_NAME, "error.type", "smtpx.stage"),
     ),
 )
+
+_BY = ("smtpx.provider", "smtpx.provider.type", "send_type")
+MAILER = (
+    Instrument("smtpx.mailer.builder.send.count", "counter", "{send}", "messages, by whatever provider", _BY),
+    Instrument("smtpx.mailer.builder.send.duration", "histogram", "ms", "the same, with waits and repeats", _BY),
+    Instrument("smtpx.mailer.builder.send.errors", "counter", "{error}", "those that nobody got", (*_BY, "error.type")),
+    Instrument("smtpx.mailer.batch.size", "histogram", "{email}", "calls of `send_bulk`, by messages", _BY[:2]),
+    Instrument(
+        "smtpx.mailer.retry.attempts", "counter", "{attempt}", "attempts after the first", (*_BY[:2], "error.type")
+    ),
+    Instrument(
+        "smtpx.mailer.failover", "counter", "{email}", "messages left to the next provider", (_BY[0], "error.type")
+    ),
+    Instrument("smtpx.mailer.breaker.open", "up_down_counter", "{breaker}", "providers that are left alone", _BY[:1]),
+    Instrument("smtpx.mailer.rate_limit.wait", "histogram", "ms", "waits for the rate limit", _BY[:2]),
+)
+SENDING = CLIENT[:2]  # of clients and of mailers
 
 
 class Tools:
@@ -150,6 +181,24 @@ class Tools:
         if error is not None:
             span.set_status(self.trace.StatusCode.ERROR, error)
         span.end(end)
+
+    def close(self, span: "Span", attributes: Labels) -> None:
+        """End a span; it is an error if there is an `error.type`."""
+        span.set_attributes(attributes)
+        if "error.type" in attributes:
+            span.set_status(self.trace.StatusCode.ERROR, str(attributes["error.type"]))
+        span.end()
+
+
+def fate_of(result: SendResult | None, error: BaseException | None) -> dict[str, str | int]:
+    """The last reply's code, and what kind of error it was."""
+    fate: dict[str, str | int] = {}
+    reply = getattr(error, "reply", None) or getattr(result, "reply", None)
+    if isinstance(reply, Reply):
+        fate["smtp.reply.code"] = reply.code
+    if error is not None:
+        fate["error.type"] = error_type(error)
+    return fate
 
 
 def error_type(error: BaseException) -> str:
