@@ -1,4 +1,4 @@
-"""What docs/mail.md says is so: its commands run, its Python runs against the server they start, its tables are true."""
+"""What docs/mail.md says is so: its commands run, its Python runs against their server, its tables are true."""
 
 import asyncio
 import doctest

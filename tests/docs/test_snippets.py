@@ -24,7 +24,7 @@ TOLD_IN_ORDER = {
     "docs/dkim.md",
     "docs/frameworks.md",
     "docs/mail.md",
-}  # each block builds on those before; tests of their own
+}  # each block builds on those before
 PYTHON = [block for block in blocks("python") if block.document not in TOLD_IN_ORDER]
 WHOLE = [block for block in PYTHON if block.origin is None]
 PARTS = [block for block in PYTHON if block.origin is not None]
