@@ -1,5 +1,6 @@
 """Asking for health safely, and answering a probe."""
 
+import asyncio
 from collections.abc import Mapping
 
 from smtpx.client.stamp import now_here
@@ -44,3 +45,34 @@ async def test_of_several_each_is_asked_and_one_judges() -> None:
     health = await of_all("All", {"a": MemoryProvider(), "b": object()}, Probe.LIVENESS, judge)
     assert (health.name, health.state, health.message) == ("All", HealthState.DEGRADED, "so they say")
     assert len(health.dependencies) == 2
+
+
+async def test_of_several_all_are_asked_at_once() -> None:
+    meeting = asyncio.Barrier(3)
+
+    class Meets(MemoryProvider):
+        async def check(self, probe: Probe = Probe.LIVENESS) -> Health:
+            await meeting.wait()
+            return await super().check(probe)
+
+    async with asyncio.timeout(2):
+        health = await of_all(
+            "All", {each: Meets() for each in "abc"}, Probe.READINESS, lambda states: (HealthState.HEALTHY, str(states))
+        )
+    assert len(health.dependencies) == 3
+
+
+async def test_a_probe_that_never_ends_or_says_nothing_is_unhealthy() -> None:
+    class Hangs:
+        async def check(self, probe: Probe) -> Health:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    class Mute:
+        async def check(self, probe: Probe) -> None:
+            pass
+
+    hung = await of_provider("mine", Hangs(), Probe.READINESS, longest_seconds=0.01)
+    assert (hung.state, hung.message) == (HealthState.UNHEALTHY, "its health check failed: TimeoutError")
+    mute = await of_provider("mine", Mute(), Probe.READINESS)
+    assert (mute.state, mute.message) == (HealthState.UNHEALTHY, "its health check failed: gave NoneType")

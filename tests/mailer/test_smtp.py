@@ -987,3 +987,46 @@ async def test_an_observer_says_who_looks_on_at_connections() -> None:
             each.observe(Looking())
             await each.send(letter())
     assert len(seen) == 1
+
+
+async def test_readiness_that_was_given_up_leaves_the_provider_in_step() -> None:
+    async with (
+        faking(NOOP=[STALL], GREETING=[b"220 a\r\n", STALL]) as server,
+        server.provider(check_cache_seconds=0, check_seconds=0.2) as provider,
+    ):
+        await provider.send(letter(1))
+        probing = asyncio.create_task(provider.check(Probe.READINESS))
+        await eventually(lambda: "NOOP" in server.lines)
+        probing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await probing
+        health = await provider.check(Probe.READINESS)  # dials, and is not greeted
+        assert (health.state, server.connections) == (HealthState.UNHEALTHY, 2)
+        async with asyncio.timeout(2):
+            await provider.send(letter(2))
+        assert server.connections == 3
+        assert len(server.messages) == 2
+
+
+async def test_readiness_asked_by_many_at_once_is_found_out_once() -> None:
+    async with faking(NOOP=STALL) as server, server.provider(check_cache_seconds=0, check_seconds=0.2) as provider:
+        await provider.send(letter())
+        found = await asyncio.gather(*(provider.check(Probe.READINESS) for _ in range(20)))
+        assert {each.state for each in found} == {HealthState.UNHEALTHY}
+        assert server.lines.count("NOOP") == 1
+        await provider.check(Probe.READINESS)
+        assert server.connections == 2
+
+
+async def test_readiness_between_many_messages_disturbs_none() -> None:
+    async with office() as post, post.provider(check_cache_seconds=0) as provider:
+        await provider.send(letter(0))
+        probes = [asyncio.create_task(provider.check(Probe.READINESS)) for _ in range(20)]
+        sent = await asyncio.gather(*(provider.send(letter(number)) for number in range(1, 21)))
+        more = asyncio.create_task(provider.send_bulk(letters(20)))
+        probes += [asyncio.create_task(provider.check(Probe.READINESS)) for _ in range(20)]
+        assert {each.state for each in await asyncio.gather(*probes)} == {HealthState.HEALTHY}
+        assert all(each.accepted for each in sent)
+        assert not (await more).failed
+        assert len(post.messages) == 41
+        assert len(post.sessions) == 1

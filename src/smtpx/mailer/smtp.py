@@ -202,8 +202,9 @@ class SMTPProvider(BaseProvider):
         self._life.come_home()
         if not self._was_used and self.conduct.probe == "lazy":
             return self._health(HealthState.DEGRADED, f"will connect to {self.settings.target} on first send")
-        async with self._checking:
-            if self._checked is not None and now() - self._checked[0] < self.conduct.check_cache_seconds:
+        asked = now()
+        async with self._checking:  # whoever waited for somebody else's answer takes it
+            if self._checked is not None and self._checked[0] > min(asked, now() - self.conduct.check_cache_seconds):
                 return self._checked[1]
             health = await self._ask()
             self._checked = (now(), health)
