@@ -1,16 +1,19 @@
 """The service for threads: no event loop, forks, interpreters that end."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
-from smtpx.errors import ConfigurationError, LocalProtocolError
+from smtpx.errors import ConfigurationError, ConnectionLost, LocalProtocolError
+from smtpx.flows.outcome import SendResult
 from smtpx.mailer.blocking import SyncMailService
 from smtpx.mailer.local import MemoryProvider
 from smtpx.mailer.once import DuplicateError
@@ -219,3 +222,129 @@ def test_with_one_provider_a_message_is_built_sent_and_kept() -> None:
             mail.send(Message(from_=FROM, to=TO, subject="Hi", text="Hello"), key="once")
         assert mail.new().from_(FROM).to(TO).text("built").send().accepted
     assert memory.outbox[0].subject == "Hi"
+
+
+START = """
+import atexit, gc, sys, threading
+from smtpx.mailer.blocking import SyncMailService
+from smtpx.mailer.smtp import SMTPProvider
+from smtpx.message.compose import Message
+from smtpx.flows.session import Security
+mail = SyncMailService(SMTPProvider("127.0.0.1", int(sys.argv[1]), security=Security.NONE))
+def send(name):
+    try:
+        mail.send(Message(from_="a@b.example", to="c@d.example", subject=name, text="x"))
+        print("sent", name, flush=True)
+    except Exception as error:
+        print(type(error).__name__, name, flush=True)
+"""
+
+
+def program(port: int, text: str, warnings: str = "error") -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-W", warnings, "-c", START + text, str(port)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_program_ends_while_a_message_is_under_way_in_a_thread_that_nobody_waits_for() -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    with listening:  # accepts, and says nothing
+        text = """
+threading.Thread(target=send, args=("one",), daemon=True).start()
+while not mail._thread.is_running: pass
+"""
+        status, out, err = program(listening.getsockname()[1], text)
+    assert (status, err) == (0, "")
+    assert out in ("", "ConnectionLost one\n")
+
+
+def test_a_program_whose_threads_and_exit_handlers_send_ends_when_they_have(served_plain: tuple[int, Any]) -> None:
+    port, _ = served_plain
+    status, out, err = program(port, 'threading.Thread(target=send, args=("one",)).start()')
+    assert (status, out, err) == (0, "sent one\n", "")
+    status, out, err = program(port, 'send("one"); atexit.register(send, "two")')
+    assert (status, out, err) == (0, "sent one\nsent two\n", "")
+    status, out, err = program(port, 'atexit.register(send, "two")')  # from Python 3.12 on no thread starts then
+    assert (status, err) == (0, "")
+    assert out in ("sent two\n", "LocalProtocolError two\n")
+
+
+def test_the_thread_of_a_service_that_is_dropped_without_close_ends(served_plain: tuple[int, Any]) -> None:
+    port, _ = served_plain
+    text = """
+send("one")
+thread = mail._thread._thread
+del mail
+gc.collect()
+thread.join(5)
+gc.collect()
+print(thread.is_alive())
+"""
+    assert program(port, text, "default") == (0, "sent one\nFalse\n", ANY)
+    *_, warned = program(port, text, "always")
+    assert "ResourceWarning: unclosed" in warned  # as for a file: its provider may still be somebody's
+
+
+@pytest.fixture
+def served_plain() -> Iterator[tuple[int, list[Recorder]]]:
+    session, made = recorders()
+    with ServerThread(session, port=0, limits=FAST) as server:
+        yield server.port, made
+
+
+def test_closed_by_one_thread_while_others_send_each_message_has_a_clear_end() -> None:
+    memory = MemoryProvider()
+    memory.delay_seconds = 0.002
+    mail = SyncMailService(memory)
+    ends: list[object] = []
+
+    def send() -> None:
+        for number in range(50):
+            try:
+                ends.append(mail.send(letter(number)))
+            except Exception as error:
+                ends.append(error)
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for each in threads:
+        each.start()
+    time.sleep(0.02)
+    mail.close()
+    for each in threads:
+        each.join(20)
+    assert len(ends) == 200
+    sent = [each for each in ends if isinstance(each, SendResult)]
+    assert len(sent) == len(memory.outbox)
+    assert {type(each) for each in ends} - {SendResult} == {ProviderClosedError}
+    mail.close()
+
+
+def test_readiness_is_told_while_a_message_is_stuck() -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    with listening:  # accepts, and says nothing
+        provider = SMTPProvider("127.0.0.1", listening.getsockname()[1], close_seconds=0, rate_limit=None)
+        with SyncMailService(provider) as mail:
+            stuck = threading.Thread(target=lambda: ends.append(_error_of(lambda: mail.send(letter()))))
+            ends: list[Exception | None] = []
+            stuck.start()
+            while not provider._was_used:
+                time.sleep(0.001)
+            health = mail.check(Probe.READINESS)
+            assert health.state is HealthState.DEGRADED
+            assert "all connections are in use" in health.dependencies[0].message
+            assert mail.check().state is HealthState.HEALTHY
+        stuck.join(5)
+    assert [type(each) for each in ends] == [ConnectionLost]
+
+
+def _error_of(call: Callable[[], object]) -> Exception | None:
+    try:
+        call()
+    except Exception as error:
+        return error
+    return None

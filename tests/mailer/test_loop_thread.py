@@ -3,11 +3,14 @@
 import asyncio
 import gc
 import os
+import threading
 
 import pytest
 
-from smtpx.errors import LocalProtocolError
+from smtpx.errors import ConnectionLost, LocalProtocolError
+from smtpx.mailer import loop_thread
 from smtpx.mailer.loop_thread import LoopThread
+from smtpx.mailer.provider import is_unknown
 
 
 class _Owner:
@@ -96,12 +99,11 @@ def test_a_child_process_has_a_thread_of_its_own() -> None:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert owner.thread.run(asyncio.sleep(0, 8)) == 8
-    owner.thread._process += 1  # as in a child that never used it
-    owner.thread.stop()
-    owner.thread._process -= 1
-    assert owner.thread.run(asyncio.sleep(0, 9)) == 9
     thread, loop = owner.thread._thread, owner.thread._loop
-    owner.thread._process += 1
+    owner.thread._begin_anew()  # as in a child
+    owner.thread._begin_anew()  # and its child, which never used it
+    owner.thread._leave()
+    assert owner.exits == 0
     assert owner.thread.run(asyncio.sleep(0, 10)) == 10  # the old loop is left alone
     assert owner.thread._loop is not loop
     owner.thread.stop()
@@ -109,3 +111,98 @@ def test_a_child_process_has_a_thread_of_its_own() -> None:
     assert thread is not None
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
+
+
+def test_its_own_thread_can_not_stop_it() -> None:
+    owner = _Owner()
+
+    async def inside() -> None:
+        with pytest.raises(LocalProtocolError, match="own event loop"):
+            owner.thread.stop()
+
+    owner.thread.run(inside())
+    assert owner.thread.is_running
+    owner.thread.stop()
+
+
+def test_without_a_thread_there_is_an_error_and_no_hanging(monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = _Owner()
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        for _ in range(2):
+            with pytest.raises(LocalProtocolError, match="can't start new thread"):
+                owner.thread.run(asyncio.sleep(0))
+    assert not owner.thread.is_running
+    assert owner.thread.run(asyncio.sleep(0, "a")) == "a"
+    owner.thread.stop()
+
+
+def test_whoever_waits_while_it_is_stopped_gets_an_error_of_ours() -> None:
+    owner = _Owner()
+    errors: list[BaseException] = []
+    begun = threading.Event()
+
+    async def work() -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    def wait() -> None:
+        try:
+            owner.thread.run(work())
+        except BaseException as error:
+            errors.append(error)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    begun.wait()
+    owner.thread.stop()
+    waiting.join(5)
+    assert [type(each) for each in errors] == [ConnectionLost]
+    assert is_unknown(errors[0])
+
+
+def test_what_ignores_the_end_does_not_keep_whoever_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_thread, "_STOP_SECONDS", 0.05)
+    owner = _Owner()
+    begun, end = threading.Event(), threading.Event()
+
+    async def stubborn() -> None:
+        begun.set()
+        end.wait()
+
+    owner.thread.submit(stubborn())
+    begun.wait()
+    thread = owner.thread._thread
+    assert thread is not None
+    owner.thread.stop()
+    assert thread.is_alive()
+    end.set()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_many_threads_start_and_stop_it() -> None:
+    owner = _Owner()
+    results: list[object] = []
+
+    def use() -> None:
+        for number in range(50):
+            try:
+                results.append(owner.thread.run(asyncio.sleep(0, number)))
+            except ConnectionLost as error:
+                results.append(error)
+
+    threads = [threading.Thread(target=use) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for _ in range(50):
+        owner.thread.stop()
+    for each in threads:
+        each.join(20)
+    assert not any(each.is_alive() for each in threads)
+    assert len(results) == 200
+    owner.thread.stop()

@@ -213,11 +213,30 @@ async def test_a_waiter_that_was_given_the_turn_and_passed_over() -> None:
 
 def test_a_child_process_waits_for_nobody() -> None:
     limit = RateLimit(10, 1)
-    limit._lock.acquire()  # as another thread may hold it at this very moment
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with limit._lock:
+            held.set()
+            done.wait()
+
+    holding = threading.Thread(target=hold)
+    holding.start()
+    held.wait()
     child = os.fork()
     if child == 0:
         os._exit(0 if limit.take_nowait() else 1)
-    limit._lock.release()
-    limit._process += 1  # as the child sees it
+    done.set()
+    holding.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert limit.take_nowait()
+
+
+async def test_a_task_that_is_collected_while_the_lock_is_held_leaves_the_queue() -> None:
+    limit = RateLimit(10, 1)
+    limit.take_nowait()
+    waiting = limit.wait()
+    waiting.send(None)
+    with limit._lock:
+        waiting.close()  # as the garbage collector does, in whichever thread it runs
+    assert not limit._waiters

@@ -93,7 +93,7 @@ class SyncMailService:
         try:
             while (outcome := told.get()) is not None:
                 tell_safely(on_outcome, outcome)
-            return future.result()
+            return self._thread.result(future)
         except BaseException:
             future.cancel()
             raise

@@ -5,22 +5,27 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from smtpx.mailer.blocking import SyncMailService
+from smtpx.mailer.forks import anew_in_child
 from smtpx.mailer.provider import Provider
 from smtpx.mailer.service import MailService
 from smtpx.mailer.settings import MailerSettings, provider_from_url
 
 __all__ = ["configure", "get_service", "get_sync_service", "reset"]
 
-_lock = threading.Lock()
-
 
 class _Defaults:
     """How the services are made, and those that were."""
 
     def __init__(self) -> None:
+        self.unlock()
+        anew_in_child(self.unlock)
         self.make_options: Callable[[], dict[str, Any]] | None = None
         self.service: MailService | None = None
         self.sync_service: SyncMailService | None = None
+
+    def unlock(self) -> None:
+        """In a child process nobody holds the lock any more."""
+        self.lock = threading.Lock()
 
 
 _defaults = _Defaults()
@@ -58,7 +63,7 @@ def configure(
         def make() -> dict[str, Any]:
             return {"providers": providers, **options}
 
-    with _lock:
+    with _defaults.lock:
         _defaults.make_options, _defaults.service, _defaults.sync_service = make, None, None
 
 
@@ -75,7 +80,7 @@ def get_service() -> MailService:
     Raises:
         ConfigurationError: there is no configuration, and none in the environment.
     """
-    with _lock:
+    with _defaults.lock:
         if _defaults.service is None or _defaults.service.is_closed:
             _defaults.service = MailService(**_options())
         return _defaults.service
@@ -87,7 +92,7 @@ def get_sync_service() -> SyncMailService:
     Raises:
         ConfigurationError: as `get_service`.
     """
-    with _lock:
+    with _defaults.lock:
         if _defaults.sync_service is None or _defaults.sync_service.is_closed:
             _defaults.sync_service = SyncMailService(**_options())
         return _defaults.sync_service
@@ -95,5 +100,5 @@ def get_sync_service() -> SyncMailService:
 
 def reset() -> None:
     """Forget the configuration and the services, for tests. What is open has to be closed by whoever used it."""
-    with _lock:
+    with _defaults.lock:
         _defaults.make_options = _defaults.service = _defaults.sync_service = None

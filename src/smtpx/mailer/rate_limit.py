@@ -7,13 +7,13 @@ True
 
 import asyncio
 import math
-import os
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from smtpx.errors import ConfigurationError
+from smtpx.mailer.forks import anew_in_child
 from smtpx.net.deadlines import now
 
 __all__ = ["RateLimit"]
@@ -62,10 +62,11 @@ class RateLimit:
         self._sleep = sleep
         self._full_at = -math.inf  # when the bucket will be full again, if nothing is taken
         self._begin()
+        anew_in_child(self._begin)
 
     def _begin(self) -> None:
-        self._process = os.getpid()
-        self._lock = threading.Lock()
+        """In a child process nobody holds the lock any more, and nobody waits."""
+        self._lock = threading.RLock()  # reentrant: a task that is collected while it is held leaves the queue
         self._waiters: deque[_Waiter] = deque()
 
     def __repr__(self) -> str:
@@ -80,7 +81,6 @@ class RateLimit:
         """Take a token if there is one and nobody waits for it."""
         if self.per_second is None:
             return True
-        self._after_fork()
         with self._lock:
             return not self._waiters and self._take() <= 0
 
@@ -133,11 +133,6 @@ class RateLimit:
                     return
                 except RuntimeError:  # its loop is closed: nobody waits there any more
                     self._waiters.popleft()
-
-    def _after_fork(self) -> None:
-        """In a child process nobody holds the lock any more, and nobody waits."""
-        if self._process != os.getpid():
-            self._begin()
 
 
 def _give_turn(turn: "asyncio.Future[None]") -> None:

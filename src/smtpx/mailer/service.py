@@ -261,7 +261,7 @@ class MailService:
     async def close(self) -> None:
         """Take nothing more, and close the providers, which let finish what is under way. May be called again."""
         self._desk.close()
-        await close_all(entry.provider for entry in self._registry.entries.values() if entry.owned)
+        await close_all(entry.provider for entry in list(self._registry.entries.values()) if entry.owned)
 
     async def __aenter__(self) -> "Self":
         return self
