@@ -100,8 +100,8 @@ def test_a_child_process_has_a_thread_of_its_own() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert owner.thread.run(asyncio.sleep(0, 8)) == 8
     thread, loop = owner.thread._thread, owner.thread._loop
-    owner.thread._begin_anew()  # as in a child
-    owner.thread._begin_anew()  # and its child, which never used it
+    owner.thread.begin_anew()  # as in a child
+    owner.thread.begin_anew()  # and its child, which never used it
     owner.thread._leave()
     assert owner.exits == 0
     assert owner.thread.run(asyncio.sleep(0, 10)) == 10  # the old loop is left alone

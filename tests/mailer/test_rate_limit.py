@@ -146,6 +146,18 @@ def test_a_token_that_was_not_needed_is_given_back() -> None:
     assert at_once(limit) == 1
 
 
+async def test_whoever_waits_long_finds_a_token_that_is_given_back_meanwhile() -> None:
+    clock = Clock()
+    limit = limit_with(clock, 0.001, 1)
+    assert limit.take_nowait()
+    waiting = asyncio.create_task(limit.wait())
+    await asyncio.sleep(0)
+    limit.give_back()
+    await waiting
+    assert clock.slept == [1.0]
+    assert not limit.take_nowait()
+
+
 def test_what_makes_no_sense() -> None:
     with pytest.raises(ConfigurationError, match="per_second"):
         RateLimit(math.nan)

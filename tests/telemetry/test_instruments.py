@@ -1,5 +1,6 @@
 """Every metric is documented, and registered as it is documented; without the extra there is a clear error."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,21 @@ def test_a_gauge_is_read_when_somebody_collects() -> None:
     assert (found.unit, found.description) == (SERVER_GAUGES[0].unit, SERVER_GAUGES[0].description)
     assert [point.value for point in found.data.data_points] == [7.5]
     assert collected.points(SERVER_GAUGES[0].name) == [({}, 8.5)]
+
+
+def test_the_alerts_in_the_document_are_about_metrics_that_there_are() -> None:
+    """By the names that the SDK's exporter for Prometheus gives them."""
+    (alerts,) = re.findall(r"```yaml\n(- alert.*?)```", DOCUMENT, re.DOTALL)
+    units = {"ms": "_milliseconds", "s": "_seconds", "By": "_bytes"}
+    endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
+    there = {
+        each.name.replace(".", "_").removesuffix("_total") + units.get(each.unit, "") + ending
+        for each in SERVER + CLIENT + MAILER
+        for ending in endings.get(each.kind, ("",))
+    }
+    used = set(re.findall(r"\b(?:smtpx|email)_\w+", alerts))
+    assert len(used) == 4
+    assert used <= there
 
 
 def test_names_are_unique() -> None:

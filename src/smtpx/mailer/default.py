@@ -17,13 +17,13 @@ class _Defaults:
     """How the services are made, and those that were."""
 
     def __init__(self) -> None:
-        self.unlock()
-        anew_in_child(self.unlock)
+        self.begin_anew()
+        anew_in_child(self)
         self.make_options: Callable[[], dict[str, Any]] | None = None
         self.service: MailService | None = None
         self.sync_service: SyncMailService | None = None
 
-    def unlock(self) -> None:
+    def begin_anew(self) -> None:
         """In a child process nobody holds the lock any more."""
         self.lock = threading.Lock()
 

@@ -35,7 +35,7 @@ class LoopThread:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        anew_in_child(self._begin_anew)
+        anew_in_child(self)
         call_reference, reference = weakref.WeakMethod(at_exit), weakref.ref(self)
 
         def leave() -> None:
@@ -47,7 +47,8 @@ class LoopThread:
         self._leave = leave
         atexit.register(leave)
 
-    def _begin_anew(self) -> None:
+    def begin_anew(self) -> None:
+        """In a child process there is no loop and no thread: the old ones are neither touched nor collected."""
         if self._loop is not None:
             _inherited.append((self._loop, self._thread))
         self._lock = threading.Lock()
@@ -139,6 +140,7 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     try:
         loop.run_forever()
     finally:
+        loop.run_until_complete(asyncio.sleep(0))  # what came last may end at once: with a better error than ours
         left = asyncio.all_tasks(loop)
         for task in left:
             task.cancel()

@@ -18,6 +18,7 @@ from smtpx.net.deadlines import now
 
 __all__ = ["RateLimit"]
 
+_NAP_SECONDS = 1.0  # whoever waits looks again after so long: a token may have been given back
 _SLACK_SECONDS = 1e-6  # what sums of floats may be off by
 
 
@@ -61,10 +62,10 @@ class RateLimit:
         self._clock = clock
         self._sleep = sleep
         self._full_at = -math.inf  # when the bucket will be full again, if nothing is taken
-        self._begin()
-        anew_in_child(self._begin)
+        self.begin_anew()
+        anew_in_child(self)
 
-    def _begin(self) -> None:
+    def begin_anew(self) -> None:
         """In a child process nobody holds the lock any more, and nobody waits."""
         self._lock = threading.RLock()  # reentrant: a task that is collected while it is held leaves the queue
         self._waiters: deque[_Waiter] = deque()
@@ -97,7 +98,7 @@ class RateLimit:
             if not is_first:
                 await waiter.turn
             while (seconds := self._take_locked()) > 0:
-                await self._sleep(seconds)
+                await self._sleep(min(seconds, _NAP_SECONDS))
         finally:
             self._leave(waiter)
 

@@ -109,8 +109,8 @@ CLIENT = (
 _BY = ("smtpx.provider", "smtpx.provider.type", "send_type")
 MAILER = (
     Instrument("smtpx.mailer.builder.send.count", "counter", "{send}", "messages, by whatever provider", _BY),
-    Instrument("smtpx.mailer.builder.send.duration", "histogram", "ms", "the same, with waits and repeats", _BY),
-    Instrument("smtpx.mailer.builder.send.errors", "counter", "{error}", "those that nobody got", (*_BY, "error.type")),
+    Instrument("smtpx.mailer.builder.send.duration", "histogram", "ms", "messages, with waits and repeats", _BY),
+    Instrument("smtpx.mailer.builder.send.errors", "counter", "{error}", "messages nobody got", (*_BY, "error.type")),
     Instrument("smtpx.mailer.batch.size", "histogram", "{email}", "calls of `send_bulk`, by messages", _BY[:2]),
     Instrument(
         "smtpx.mailer.retry.attempts", "counter", "{attempt}", "attempts after the first", (*_BY[:2], "error.type")
