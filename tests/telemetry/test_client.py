@@ -212,3 +212,16 @@ def test_each_of_many_is_counted_as_bulk_and_is_nobodys_parent(
 def test_an_error_that_is_not_ours(collected: Collected, telemetry: ClientTelemetry) -> None:
     telemetry.connection_started("c1", Target("localhost", 25)).open_failed(KeyboardInterrupt(), 0.1)
     assert collected.value("smtpx.client.connection.error", error__type="KeyboardInterrupt") == 1
+
+
+def test_for_a_mailer_everything_but_the_count_of_messages(
+    colour: Colour, collected: Collected, telemetry: ClientTelemetry, server: ServerThread
+) -> None:
+    with colour.client(f"smtp+plain://localhost:{server.port}", observer=telemetry.uncounted()) as client:
+        client.send(MESSAGE, **TO)
+    assert collected.points(TOTAL) == collected.points("email.provider.smtp.send.duration") == []
+    assert collected.value("smtpx.client.recipient") == 1
+    assert [span.name for span in collected.spans] == ["smtpx.connect", "smtpx.send"]
+    with colour.client(f"smtp+plain://localhost:{server.port}", observer=telemetry) as client:
+        client.send(MESSAGE, **TO)
+    assert collected.value(TOTAL) == 1

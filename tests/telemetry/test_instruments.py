@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from smtpx.errors import AuthenticationError, ConnectionLost, PermanentRefusal
+from smtpx.flows.outcome import SendResult
 from smtpx.protocol import replies
 from smtpx.telemetry import ClientTelemetry, MailTelemetry, ServerTelemetry
-from smtpx.telemetry.instruments import CLIENT, MAILER, SERVER, SERVER_GAUGES, Instrument, Tools, error_type
+from smtpx.telemetry.instruments import CLIENT, MAILER, SERVER, SERVER_GAUGES, Instrument, Tools, error_type, fate_of
 from tests.telemetry.collected import Collected
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "observing.md").read_text(encoding="utf-8")
@@ -116,3 +117,17 @@ def test_importing_it_loads_nothing() -> None:
     code = "import sys, smtpx.telemetry; print(any(name.startswith('opentelemetry') for name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_a_fate_is_code_and_kind_and_makes_a_span_an_error() -> None:
+    refused = PermanentRefusal(replies.TOO_LARGE)
+    assert fate_of(None, refused) == {"smtp.reply.code": 552, "error.type": "552"}
+    assert fate_of(SendResult({}, {}, replies.TOO_LARGE), None) == {"smtp.reply.code": 552}
+    assert fate_of(None, ConnectionLost("gone to a@b.example")) == {"error.type": "ConnectionLost"}
+    assert fate_of(None, None) == {}
+    collected = Collected()
+    tools = Tools((), collected.meters, collected.tracers)
+    tools.close(tools.tracer.start_span("bad"), fate_of(None, refused))
+    tools.close(tools.tracer.start_span("good"), fate_of(None, None))
+    assert collected.span("bad").status.description == "552"
+    assert collected.span("good").status.description is None
