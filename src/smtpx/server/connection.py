@@ -269,6 +269,8 @@ class Connection(Wire):
         if exchange.is_waiting or self.is_paused:
             self._bound_input()
         elif count == _EVENTS_PER_TURN:
+            if self._replied:
+                self.patience.clear()  # it waits for us
             self._bound_input()
             self._loop.call_soon(self._look_again)
         elif not self._closing:
