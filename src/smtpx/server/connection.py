@@ -424,7 +424,8 @@ class Connection(Wire):
                 layer.close()
                 self._flush_tls()
             if not self.transport.is_closing():
-                self.transport.write_eof()
+                with contextlib.suppress(OSError):  # whoever says QUIT and leaves at once may be gone already
+                    self.transport.write_eof()
                 self.transport.resume_reading()
         self._unsent = self.transport.get_write_buffer_size()
         seconds = self._settings.deadlines.close
