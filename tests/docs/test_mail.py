@@ -1,4 +1,4 @@
-"""What docs/mail.md says is so: its commands run, its Python runs against the server they start, its tables are true."""
+"""What docs/mail.md says is so: its commands run, its Python runs against their server, its tables are true."""
 
 import asyncio
 import doctest
@@ -23,9 +23,8 @@ from tests.docs.documents import ROOT
 
 DOCUMENT = (ROOT / "docs" / "mail.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", DOCUMENT, re.DOTALL)
-COMMANDS = [
-    line for block in re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL) for line in block.splitlines() if line
-]
+SHELL = "".join(re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL)).replace("\\\n", "")
+COMMANDS = SHELL.splitlines()
 AWAITING = 0x2000  # ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 
