@@ -2,8 +2,10 @@
 
 import asyncio
 import doctest
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -59,8 +61,26 @@ async def page(names: dict[str, Any], port: int, capsys: pytest.CaptureFixture[s
             await asyncio.to_thread(exec, code, names)
         if "test_confirm" in block:
             await asyncio.to_thread(names["test_confirm"])
+        if "SIGTERM" in block:
+            await terminated(names["main"])
         out = capsys.readouterr().out.replace(str(port), "2525")
         assert told(out, output) if output else not out, (block, out)
+
+
+async def terminated(main: Any) -> None:  # noqa: ANN401 - of the page
+    """The program of the page, ended by SIGTERM while a message is under way: that one gets out."""
+    memory = smtpx.mailer.MemoryProvider(from_email="shop@example.org")
+    memory.delay_seconds = 0.1
+    service = smtpx.mailer.MailService(memory)
+    program = asyncio.create_task(main(service))
+    await asyncio.sleep(0)
+    sending = asyncio.create_task(service.send(smtpx.Message(to="jane@example.net", subject="Hello", text="Hello!")))
+    await asyncio.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await program
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+    assert service.is_closed
+    assert [list((await sending).accepted), len(memory.outbox)] == [["jane@example.net"], 1]
 
 
 def test_its_python_runs_against_its_server(
