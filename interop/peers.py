@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from pwd import getpwnam
 
-__all__ = ["Peer", "find_peer"]
+__all__ = ["Peer", "django_tests", "find_peer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,18 @@ def _why_no_dovecot() -> str:
     return "" if version.startswith("2.3.") else f"its configuration is written for 2.3, and this is {version.strip()}"
 
 
+def _why_no_django() -> str:
+    try:
+        return "" if django_tests().is_dir() else f"Django's own tests are not in {django_tests().parent}"
+    except PackageNotFoundError:
+        return "Django is not installed"
+
+
+def django_tests() -> Path:
+    """Where `scripts/interop` puts the tests of the Django that is installed."""
+    return Path(__file__).resolve().parent.parent / ".interop" / f"django-{version('django')}" / "tests"
+
+
 def _output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
 
@@ -83,10 +95,11 @@ _COMMANDS = {
     "smtplib": "",
     "aiosmtplib": "",
     "aiosmtpd": "",
+    "Django": "",
 }
 _NEEDS_ROOT = frozenset({"Postfix", "Exim", "Dovecot"})
 _NEEDS_USER = {"Postfix": "postfix", "Exim": "Debian-exim", "Dovecot": "dovecot"}
-_SPECIAL = {"Postfix": _why_no_postfix, "Dovecot": _why_no_dovecot}
+_SPECIAL = {"Postfix": _why_no_postfix, "Dovecot": _why_no_dovecot, "Django": _why_no_django}
 _VERSIONS: dict[str, Callable[[], str]] = {
     "swaks": lambda: _output("swaks", "--version").split()[2],
     "curl": lambda: _output("curl", "--version").split()[1],
@@ -102,4 +115,5 @@ _VERSIONS: dict[str, Callable[[], str]] = {
     "smtplib": platform.python_version,
     "aiosmtplib": lambda: version("aiosmtplib"),
     "aiosmtpd": lambda: version("aiosmtpd"),
+    "Django": lambda: version("django"),
 }

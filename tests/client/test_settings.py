@@ -36,6 +36,15 @@ def test_schemes(url: str, security: Security, port: int) -> None:
     assert settings.auth is None
 
 
+@pytest.mark.parametrize(
+    ("url", "canonical"), [("smtp+tls://h", "smtp+starttls"), ("SMTP+SSL://h:2465", "smtps"), ("smtp+ssl://h", "smtps")]
+)
+def test_spellings_of_other_programs(url: str, canonical: str, caplog: pytest.LogCaptureFixture) -> None:
+    found, meant = settings_for(url), settings_for(canonical + url[url.index(":") :])
+    assert (found.target, found.security) == (meant.target, meant.security)
+    assert caplog.messages == [f"{url.partition(':')[0].lower()}:// is taken for {canonical}://; please write that"]
+
+
 def test_unix_socket() -> None:
     settings = settings_for("lmtp+unix:///run/my%20lmtp.sock")
     assert settings.target == Target(unix_path="/run/my lmtp.sock")

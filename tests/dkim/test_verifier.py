@@ -97,6 +97,7 @@ def test_a_changed_body_asks_for_no_key() -> None:
             "the header was changed, or this was signed with another key",
         ),
     ],
+    ids=lambda value: value if isinstance(value, str) and "p=" not in value else "",  # keys differ from run to run
 )
 def test_keys(record: str | None, result: Result, reason: str) -> None:
     assert told(one(sign() + MESSAGE, record)) == (result, reason)

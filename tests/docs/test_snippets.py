@@ -23,6 +23,7 @@ from tests.docs.documents import ROOT, Block, blocks
 
 TOLD_IN_ORDER = {
     "docs/dkim.md",
+    "docs/frameworks.md",
     "docs/mail.md",
     "docs/recipes.md",
 }  # each block builds on those before; tests of their own

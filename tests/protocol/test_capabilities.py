@@ -26,6 +26,11 @@ def test_p30_old_form_of_auth_and_union() -> None:
     assert offered("auth=login login")["AUTH"] == "LOGIN"
 
 
+def test_rfc5321_4_1_1_1_keywords_are_ascii() -> None:
+    """Letters beyond it may become ASCII, or more letters, when their case is changed."""
+    assert list(offered("\u017fIZE 5", "FUTURERELEAX\u0130", "\u017ftarttls", "SIZE 7 \u0130")) == ["SIZE"]
+
+
 def test_last_counts_otherwise() -> None:
     assert offered("SIZE 1", "SIZE 2")["SIZE"] == "2"
 

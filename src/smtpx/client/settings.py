@@ -43,6 +43,9 @@ _SCHEMES: Mapping[str, tuple[Security, Dialect, int]] = {
     "lmtp+unix": (Security.NONE, LMTP, 0),
 }
 
+# Spellings of other programs, whose names for TLS are not ours.
+_CANONICAL = {"smtp+tls": "smtp+starttls", "smtp+ssl": "smtps"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -207,6 +210,12 @@ def _settings(url: str | ClientSettings, options: ClientOptions) -> ClientSettin
     scheme = scheme.lower()
     if not separator:
         raise ConfigurationError("a URL begins with its scheme, as in smtp://mail.example.org")
+    if scheme in _CANONICAL:
+        import logging  # hardly anybody needs it here
+
+        canonical = _CANONICAL[scheme]
+        logging.getLogger("smtpx.client").warning("%s:// is taken for %s://; please write that", scheme, canonical)
+        scheme = canonical
     if scheme not in _SCHEMES:
         raise ConfigurationError(f"unknown scheme {scheme!r}{_suggest(scheme, _SCHEMES)}")
     security, dialect, default_port = _SCHEMES[scheme]

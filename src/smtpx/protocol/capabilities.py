@@ -35,11 +35,11 @@ class Capabilities(Mapping[str, str]):
 
     @classmethod
     def from_reply(cls, reply: Reply) -> "Capabilities":
-        """Read an EHLO reply. Keywords count without case; the old form `AUTH=LOGIN` means AUTH."""
+        """Read an EHLO reply. Keywords are ASCII and count without case; the old form `AUTH=LOGIN` means AUTH."""
         offers: dict[str, tuple[str, ...]] = {}
         for line in reply.lines[1:]:
             words = line.replace("=", " ", 1).split() if line.strip()[:5].upper() == "AUTH=" else line.split()
-            if not words:
+            if not words or not words[0].isascii():  # U+017F in upper case is an S: that is no SIZE
                 continue
             keyword, offer = words[0].upper(), tuple(words[1:])
             if keyword == "AUTH":
