@@ -2,6 +2,7 @@
 
 import asyncio
 import doctest
+import importlib.util
 import os
 import re
 import shlex
@@ -18,6 +19,7 @@ import pytest
 
 import smtpx
 import smtpx.mailer
+import smtpx.message.eml
 from smtpx.errors import RefusedError
 from smtpx.mailer.settings import _VARIABLES
 from tests.cli.peers import Served, serving
@@ -97,7 +99,7 @@ def test_its_python_runs_against_its_server(
         "Your invoice: 12 =?utf-8?b?4oKs?=": 1,
         "Your invoice": 1,
         "Welcome, Tom & Jerry": 1,
-        "Hello": 5,
+        "Hello": 6,
         "News": 50,
     }
     assert sum(b"\nDKIM-Signature:" in message for message in served.messages) == 1
@@ -150,6 +152,20 @@ def test_its_table_of_errors() -> None:
 def _leaves(cls: type) -> set[type]:
     below = {each for each in cls.__subclasses__() if each.__module__.startswith("smtpx")}
     return set().union(*map(_leaves, below)) if below else {cls}
+
+
+def test_it_names_what_there_is() -> None:
+    """In its prose; the blocks are run."""
+    prose = re.sub(r"```.*?```", "", DOCUMENT, flags=re.DOTALL)
+    places = [smtpx, smtpx.mailer, smtpx.message.eml]
+    for name, attribute in re.findall(r"`([A-Z]\w*[a-z]\w*)(?:\.(\w+))?\b", prose):
+        if name in ("Maildir", "True", "False"):
+            continue
+        found = next((getattr(place, name) for place in places if hasattr(place, name)), None)
+        assert found is not None, name
+        assert not attribute or hasattr(found, attribute), (name, attribute)
+    for path in re.findall(r"`(smtpx\.[a-z_.]+\w+)", prose):
+        assert importlib.util.find_spec(path) or hasattr(smtpx.mailer, path.rpartition(".")[2]), path
 
 
 def test_its_table_of_variables() -> None:
