@@ -17,8 +17,10 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 import smtpx
 from smtpx.client.settings import Limits
 from smtpx.flows.session import Security
+from smtpx.mailer.failover import FailoverProvider
 from smtpx.mailer.provider import is_unknown
-from smtpx.mailer.retry import may_repeat
+from smtpx.mailer.retry import Retry, may_repeat
+from smtpx.mailer.service import MailService
 from smtpx.mailer.smtp import SMTPProvider
 from smtpx.message.compose import Message
 from tests.mailer.rig import faking, letter, office
@@ -200,6 +202,32 @@ def with_wrong_key(provider: SMTPProvider, vendor: Vendor, tokens: TokenServer) 
         login = smtpx.Password(vendor.username or "anybody", "wrong")
         provider.settings = replace(provider.settings, auth=login)
     return provider
+
+
+async def test_one_that_was_throttled_among_many(page: dict[str, Any]) -> None:
+    """All others go out, and it may be sent again: nobody has it."""
+    vendor = VENDORS["Amazon SES"]
+    async with vendor_server(vendor) as (server, account), redirected(page["ses"], vendor, server.port) as provider:
+        account.trouble.append(vendor.trouble("too fast"))
+        letters = [letter(number, from_=None) for number in range(10)]
+        bulk = await provider.send_bulk(letters)
+        again = await provider.send_bulk([letters[each.index] for each in bulk.failed])
+    assert [len(bulk.succeeded), len(bulk.failed), len(again.succeeded)] == [9, 1, 1]
+    messages = [message for each in account.made for message in each.messages]
+    subjects = sorted(line for message in messages for line in message.split(b"\r\n") if line.startswith(b"Subject: "))
+    assert subjects == [f"Subject: Letter {number}".encode() for number in range(10)]
+
+
+async def test_a_failover_goes_on_where_a_retry_does_not(page: dict[str, Any]) -> None:
+    first, second = VENDORS["Amazon SES"], VENDORS["SendGrid"]
+    async with vendor_server(first) as (there, account), vendor_server(second) as (elsewhere, other):
+        ses, sendgrid = redirected(page["ses"], first, there.port), redirected(page["sendgrid"], second, elsewhere.port)
+        account.trouble.append(first.trouble("the daily quota"))
+        async with MailService(
+            FailoverProvider([ses, sendgrid]), retry=Retry(first_seconds=0, jitter_seconds=0)
+        ) as both:
+            await both.send(letter(from_=None))
+        assert [len(each.made[0].messages) for each in (account, other)] == [0, 1]
 
 
 @pytest.mark.parametrize("name", RECIPES)
