@@ -1561,3 +1561,21 @@ async def test_a_client_that_says_quit_and_leaves_at_once_is_no_mistake_of_anybo
             await eventually(lambda: server.connections == 0)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert all("close" in each.calls for each in made)
+
+
+async def test_a_peer_that_vanishes_while_we_part_is_no_mistake_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    """The connection is reset behind 221, before the event loop can know of it: there is nothing to end any more."""
+    there: list[RawClient] = []
+
+    class Parting(Recorder):
+        async def close(self) -> None:
+            await super().close()
+            there.pop().reset()
+
+    kind, made = recorders(Parting)
+    async with running(kind) as server, await RawClient.open(server) as client:
+        there.append(client)
+        await client.send(EHLO + "QUIT\r\n")
+        await eventually(lambda: server.connections == 0)
+    assert made[0].calls == ["connect", "close"]
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

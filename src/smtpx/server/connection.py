@@ -424,9 +424,12 @@ class Connection(Wire):
                 layer.close()
                 self._flush_tls()
             if not self.transport.is_closing():
-                with contextlib.suppress(OSError):  # whoever says QUIT and leaves at once may be gone already
+                try:
                     self.transport.write_eof()
-                self.transport.resume_reading()
+                except OSError:  # it was reset, and the event loop does not know it yet
+                    self.end()
+                else:
+                    self.transport.resume_reading()
         self._unsent = self.transport.get_write_buffer_size()
         seconds = self._settings.deadlines.close
         if self._drain_until is not None:
