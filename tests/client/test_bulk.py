@@ -1,5 +1,7 @@
 """The bookkeeping of many messages, without any connection."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from smtpx.client.bulk import Hold, Order, Outgoing, Run, SendManyOptions, SendOutcome
@@ -17,6 +19,8 @@ from smtpx.errors import (
 )
 from smtpx.flows.flight import Job
 from smtpx.flows.outcome import SendResult
+from smtpx.message.sendable import Posting
+from smtpx.wire.address import Mailbox
 from smtpx.wire.reply import Reply
 from tests.flows.cases import ready
 
@@ -25,6 +29,30 @@ FROM, TO = "a@x.example", "b@y.example"
 OPTIONS = SendManyOptions()
 RESULT = SendResult({TO: Reply(250, None, ("ok",))}, {})
 LOST = ConnectionLost("gone", stage="mail")
+
+
+class Letter:
+    """Writes itself."""
+
+    message_id = None
+    text = b"Subject: x\r\n\r\nx\r\n"
+
+    def __init__(self, *, fails: bool = False, is_streamed: bool = False, recipients: tuple[str, ...] = (TO,)) -> None:
+        self.is_streamed = is_streamed
+        self.written: list[tuple[bool, bool]] = []
+        self._fails = fails
+        self._recipients = recipients
+
+    def posting(self) -> Posting:
+        if not self._recipients:
+            raise ValueError("no recipients")
+        return Posting(Mailbox.parse(FROM), tuple(map(Mailbox.parse, self._recipients)))
+
+    def octets(self, *, eight_bit: bool, utf8: bool) -> Iterator[bytes]:
+        if self._fails:
+            raise ValueError("can't write")
+        self.written.append((eight_bit, utf8))
+        yield self.text
 
 
 def run_of(count: int, **limits: int) -> Run:
@@ -308,3 +336,39 @@ def test_each_message_is_told_once_from_its_turn_on() -> None:
     run.settle(second, LOST)  # a thread that was late
     run.give_up()
     assert len(told) == len(begun) == 3
+
+
+def test_a_message_that_writes_itself_is_written_ahead_once_a_server_is_known() -> None:
+    run = run_of(1, max_connections=1)
+    hold_of(run)
+    letters = [Letter() for _ in range(3)]
+    for each in letters:
+        run.add(each)
+    first = take(run)
+    assert [each.written for each in letters] == [[(False, False)]] * 3
+    assert first.weight == len(Letter.text)  # what is at hand counts
+    assert run.prepare(first).source.content(ready().capabilities, utf8=False).data == Letter.text
+    assert letters[0].written == [(False, False)]
+
+
+def test_what_cannot_be_written_ahead_is_told_in_its_turn() -> None:
+    run = run_of(1)
+    hold = ready_hold(run)
+    assert hold.next_job() is not None
+    run.add(Letter(fails=True))
+    run.add(Letter(recipients=()))
+    run.add(Letter())
+    job = hold.next_job()
+    assert job is not None
+    assert job.content.data == Letter.text
+    assert run.next_outcome() is None  # that of the first one
+    failed = [order.outcome.error for order in run._unfinished if order.outcome is not None]
+    assert [str(each) for each in failed] == ["can't write (stage: body)", "no recipients (stage: mail)"]
+
+
+def test_what_is_long_is_not_written_ahead() -> None:
+    run = run_of(1)
+    hold_of(run)
+    streamed = Letter(is_streamed=True)
+    run.add(streamed)
+    assert streamed.written == []

@@ -2,8 +2,11 @@
 
 import asyncio
 import doctest
+import importlib.util
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -16,6 +19,7 @@ import pytest
 
 import smtpx
 import smtpx.mailer
+import smtpx.message.eml
 from smtpx.errors import RefusedError
 from smtpx.mailer.settings import _VARIABLES
 from tests.cli.peers import Served, serving
@@ -23,9 +27,8 @@ from tests.docs.documents import ROOT
 
 DOCUMENT = (ROOT / "docs" / "mail.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", DOCUMENT, re.DOTALL)
-COMMANDS = [
-    line for block in re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL) for line in block.splitlines() if line
-]
+SHELL = "".join(re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL)).replace("\\\n", "")
+COMMANDS = SHELL.splitlines()
 AWAITING = 0x2000  # ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 
@@ -60,8 +63,26 @@ async def page(names: dict[str, Any], port: int, capsys: pytest.CaptureFixture[s
             await asyncio.to_thread(exec, code, names)
         if "test_confirm" in block:
             await asyncio.to_thread(names["test_confirm"])
+        if "SIGTERM" in block:
+            await terminated(names["main"])
         out = capsys.readouterr().out.replace(str(port), "2525")
         assert told(out, output) if output else not out, (block, out)
+
+
+async def terminated(main: Any) -> None:  # noqa: ANN401 - of the page
+    """The program of the page, ended by SIGTERM while a message is under way: that one gets out."""
+    memory = smtpx.mailer.MemoryProvider(from_email="shop@example.org")
+    memory.delay_seconds = 0.1
+    service = smtpx.mailer.MailService(memory)
+    program = asyncio.create_task(main(service))
+    await asyncio.sleep(0)
+    sending = asyncio.create_task(service.send(smtpx.Message(to="jane@example.net", subject="Hello", text="Hello!")))
+    await asyncio.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await program
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+    assert service.is_closed
+    assert [list((await sending).accepted), len(memory.outbox)] == [["jane@example.net"], 1]
 
 
 def test_its_python_runs_against_its_server(
@@ -78,7 +99,7 @@ def test_its_python_runs_against_its_server(
         "Your invoice: 12 =?utf-8?b?4oKs?=": 1,
         "Your invoice": 1,
         "Welcome, Tom & Jerry": 1,
-        "Hello": 5,
+        "Hello": 6,
         "News": 50,
     }
     assert sum(b"\nDKIM-Signature:" in message for message in served.messages) == 1
@@ -131,6 +152,20 @@ def test_its_table_of_errors() -> None:
 def _leaves(cls: type) -> set[type]:
     below = {each for each in cls.__subclasses__() if each.__module__.startswith("smtpx")}
     return set().union(*map(_leaves, below)) if below else {cls}
+
+
+def test_it_names_what_there_is() -> None:
+    """In its prose; the blocks are run."""
+    prose = re.sub(r"```.*?```", "", DOCUMENT, flags=re.DOTALL)
+    places = [smtpx, smtpx.mailer, smtpx.message.eml]
+    for name, attribute in re.findall(r"`([A-Z]\w*[a-z]\w*)(?:\.(\w+))?\b", prose):
+        if name in ("Maildir", "True", "False"):
+            continue
+        found = next((getattr(place, name) for place in places if hasattr(place, name)), None)
+        assert found is not None, name
+        assert not attribute or hasattr(found, attribute), (name, attribute)
+    for path in re.findall(r"`(smtpx\.[a-z_.]+\w+)", prose):
+        assert importlib.util.find_spec(path) or hasattr(smtpx.mailer, path.rpartition(".")[2]), path
 
 
 def test_its_table_of_variables() -> None:

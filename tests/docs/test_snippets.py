@@ -17,6 +17,7 @@ import trustme
 
 import smtpx
 from smtpx.cli.main import command as smtpx_command
+from smtpx.mailer.smtp import SMTPProvider
 from tests.cli.peers import child, serving
 from tests.docs.documents import ROOT, Block, blocks
 
@@ -24,7 +25,8 @@ TOLD_IN_ORDER = {
     "docs/dkim.md",
     "docs/frameworks.md",
     "docs/mail.md",
-}  # each block builds on those before
+    "docs/recipes.md",
+}  # each block builds on those before; tests of their own
 PYTHON = [block for block in blocks("python") if block.document not in TOLD_IN_ORDER]
 WHOLE = [block for block in PYTHON if block.origin is None]
 PARTS = [block for block in PYTHON if block.origin is not None]
@@ -40,7 +42,12 @@ def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         issued.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / name))
         issued.private_key_pem.write_to_path(str((tmp_path / name).with_suffix(".key")))
     authority.cert_pem.write_to_path(str(tmp_path / "clients.pem"))
-    with mock.patch.object(smtpx, "serve"), mock.patch.object(smtpx, "send", return_value=mock.MagicMock()):
+    sent = mock.MagicMock()
+    with (
+        mock.patch.object(smtpx, "serve"),
+        mock.patch.object(smtpx, "send", return_value=sent),
+        mock.patch.object(SMTPProvider, "deliver", return_value=sent),
+    ):
         yield tmp_path
 
 

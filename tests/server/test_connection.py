@@ -1546,3 +1546,36 @@ async def test_much_in_one_read_does_not_keep_the_others_waiting() -> None:
     assert turns.count(0) == turns.count(1) == 1000
     longest = max(len(run) for run in "".join(map(str, turns)).split("1"))
     assert longest <= 64
+
+
+async def test_a_client_that_says_quit_and_leaves_at_once_is_no_mistake_of_anybodys(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    session, made = recorders()
+    async with running(session) as server:
+        for _ in range(20):
+            client = await RawClient.open(server)
+            assert await client.say(EHLO) == ["250"]
+            await client.send("QUIT\r\n")
+            client.sock.close()
+            await eventually(lambda: server.connections == 0)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert all("close" in each.calls for each in made)
+
+
+async def test_a_peer_that_vanishes_while_we_part_is_no_mistake_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    """The connection is reset behind 221, before the event loop can know of it: there is nothing to end any more."""
+    there: list[RawClient] = []
+
+    class Parting(Recorder):
+        async def close(self) -> None:
+            await super().close()
+            there.pop().reset()
+
+    kind, made = recorders(Parting)
+    async with running(kind) as server, await RawClient.open(server) as client:
+        there.append(client)
+        await client.send(EHLO + "QUIT\r\n")
+        await eventually(lambda: server.connections == 0)
+    assert made[0].calls == ["connect", "close"]
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -7,7 +7,7 @@ that a worker keeps one connection.
 import copy
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -141,6 +141,12 @@ class Order:
         return self.mail
 
 
+    def write_ahead(self, server: Conversation, options: SendManyOptions) -> None:
+        """Write a message that writes itself while the server is at work on those before it, and not in its turn."""
+        with suppress(Exception):  # in its turn it is told
+            self.weight += server.write_ahead(self.prepare(options), smtputf8=self.smtputf8)
+
+
 def _weight(message: object) -> int:
     return len(message) if isinstance(message, bytes | bytearray) else 0
 
@@ -179,6 +185,7 @@ class Run:
         self._window = 2 * limits.max_connections * limits.max_in_flight
         self._unfinished: deque[Order] = deque()
         self._waiting: deque[Order] = deque()
+        self._server: Conversation | None = None  # what is known of the server; nothing is said to it here
         self._count = self._weight = 0
         self._max_workers = limits.max_connections
         self._workers = self._connected = self._new = self._idle = 0
@@ -193,8 +200,10 @@ class Run:
 
     def add(self, given: object) -> bool:
         """Take one from the source; True when there is work enough for one more worker, which is then counted."""
+        order = Order(self._count, given, self.options)
+        if self._server is not None:
+            order.write_ahead(self._server, self.options)
         with self._lock:
-            order = Order(self._count, given, self.options)
             self._count += 1
             self._weight += order.weight
             self._unfinished.append(order)
@@ -241,6 +250,10 @@ class Run:
             self._tell(order, None, LocalProtocolError(GIVEN_UP))
 
     # The workers' side -----------------------------------------------------------------------------------------------
+
+    def knows(self, server: Conversation) -> None:
+        """A worker has a connection, which tells what messages for this server look like."""
+        self._server = server
 
     @property
     def has_work(self) -> bool:
@@ -364,6 +377,7 @@ class Hold:
         self._wanted = wanted
         self._begun = 0
         self._used = conversation.messages > 0
+        run.knows(conversation)
 
     def next_job(self) -> Job | None:
         """See `Ledger`."""

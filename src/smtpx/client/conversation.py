@@ -183,6 +183,18 @@ class Conversation:
             drop_unsupported=wishes.get("on_unsupported") == "drop",
         )
 
+    def write_ahead(self, mail: Mail, *, smtputf8: bool | None) -> int:
+        """Have a message that writes itself written before its turn, as this server takes it; gives its octets.
+
+        Raises:
+            LocalProtocolError: it can't be written.
+        """
+        source = mail.source
+        if source.sendable is None or source.is_slow:
+            return 0
+        utf8 = _wants_utf8(mail.envelope, source, smtputf8)
+        return len(source.content(self.protocol.capabilities, utf8=utf8).data or b"")
+
     def job(
         self, key: object, mail: Mail, wishes: Mapping[str, Any], *, strict: bool, smtputf8: bool | None
     ) -> Job | None:

@@ -36,11 +36,16 @@ _VOID = frozenset({
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
 })
 # fmt: on
+_LEFT_OUT = _DROPPED | _RAW
+# How many line ends there are at least before and behind an element.
+_BREAKS = dict.fromkeys(_APART, 2) | dict.fromkeys(_BLOCKS, 1)
+_NO_ATTRIBUTES: dict[str, str] = {}
 _ENDS_ITSELF = frozenset({"p", "dt", "dd", "option"})  # by the next of its kind
 
 # Possessive: each is tried once at each place, and what fails for want of an end is not tried again.
-_TAG = re.compile(r"""<(/?)([A-Za-z][^\s/>]{0,40}+)((?:[^"'>]++|"[^"]*+"|'[^']*+')*+)>""")
-_LOOSE_TAG = re.compile(r"<(/?)([A-Za-z][^\s/>]{0,40}+)([^<>]*+)>")
+# Text, and the tag behind it.
+_TAG = re.compile(r"""([^<]*+)<(/?)([A-Za-z][^\s/>]{0,40}+)((?:[^"'>]++|"[^"]*+"|'[^']*+')*+)>""")
+_LOOSE_TAG = re.compile(r"([^<]*+)<(/?)([A-Za-z][^\s/>]{0,40}+)([^<>]*+)>")
 _ATTRIBUTE = re.compile(r"""([^\s=/"'>]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>]++)))?+""")
 _INVISIBLE = re.compile(r"(?:display\s*+:\s*+none|visibility\s*+:\s*+hidden)", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,6}")
@@ -56,45 +61,44 @@ def text_of(markup: str) -> str:
     proportional to the length.
     """
     writer = _Writer()
-    for is_end, name, attributes, text in _scan(_UNWANTED.sub("", markup.replace("\r\n", "\n").replace("\r", "\n"))):
-        if not name:
-            writer.text(html.unescape(text))
-        elif is_end:
+    for text, is_end, name, attributes in _scan(_UNWANTED.sub("", markup.replace("\r\n", "\n").replace("\r", "\n"))):
+        if text:
+            writer.text(html.unescape(text) if "&" in text else text)
+        if is_end:
             writer.end(name)
-        else:
+        elif name:
             writer.start(name, attributes)
     return writer.finish()
 
 
-_Event = tuple[bool, str, str, str]  # whether it is an end, the name, its attributes; or text
+_Event = tuple[str, str, str, str]  # text; behind it a slash if it is an end, the name, its attributes
 
 
 def _scan(markup: str) -> Iterator[_Event]:
     position, pattern = 0, _TAG
     while position < len(markup):
+        match = pattern.match(markup, position)
+        if match is not None:
+            text, slash, name, attributes = match.groups()
+            name, position = name.lower(), match.end()
+            yield text, slash, name, attributes
+            if name in _RAW and not slash:
+                position = _end_of_raw(markup, name, position)
+                yield "", "/", name, ""
+            continue
         start = markup.find("<", position)
         if start < 0:
-            start = len(markup)
-        if start > position:
-            yield False, "", "", markup[position:start]
-        if start == len(markup):
+            yield markup[position:], "", "", ""
             return
         if markup.startswith(("<!", "<?"), start):
+            yield markup[position:start], "", "", ""
             position = _end_of_declaration(markup, start)
-            continue
-        match = pattern.match(markup, start)
-        if match is None and pattern is _TAG and _opens_tag(markup, start):
+        elif pattern is _TAG and _opens_tag(markup, start):
             pattern = _LOOSE_TAG  # a quote, or a tag, that does not end: nor will another
-            match = pattern.match(markup, start)
-        if match is None:
-            yield False, "", "", "<"
+        else:
+            yield markup[position:start], "", "", ""
+            yield "<", "", "", ""
             position = start + 1
-            continue
-        name, position = match[2].lower(), match.end()
-        yield match[1] == "/", name, match[3], ""
-        if name in _RAW and not match[1]:
-            position = _end_of_raw(markup, name, position)
-            yield True, name, "", ""
 
 
 def _opens_tag(markup: str, start: int) -> bool:
@@ -151,8 +155,9 @@ class _Lines:
 
     def wish(self, breaks: int) -> None:
         """At least as many line ends before the next text; two make an empty line."""
-        if breaks:
-            self._breaks, self._blank = max(self._breaks, breaks), ""
+        if breaks > self._breaks:
+            self._breaks = breaks
+        self._blank = ""
 
     def end_line(self, at_most: int) -> None:
         """One more line end, but not more than `at_most`."""
@@ -170,7 +175,7 @@ class _Lines:
 
     def put(self, text: str) -> None:
         """Text that goes on where the last one ended."""
-        if self.is_at_start:
+        if self._breaks or not self._line:
             self._begin()
         else:
             self._line.append(self._blank)
@@ -221,7 +226,7 @@ class _Writer:
         if self._preformatted:
             self._lines_of(text)
             return
-        words = _BLANKS.sub(" ", text)
+        words = _BLANKS.sub(" ", text) if "  " in text or not text.isprintable() else text
         if words.startswith(" "):
             self._lines.blank()
         if stripped := words.strip(" "):
@@ -249,13 +254,13 @@ class _Writer:
             if not (name == self._hidden and name in _ENDS_ITSELF):
                 return
             self._hidden = ""
-        attributes = _attributes(written) if written.strip(" /") else {}
-        is_hidden = "hidden" in attributes or _INVISIBLE.search(attributes.get("style", "")) is not None
-        if name in _DROPPED or name in _RAW or is_hidden:
+        attributes = _attributes(written) if written.strip(" /") else _NO_ATTRIBUTES
+        if name in _LEFT_OUT or (attributes and _is_hidden(attributes)):
             if name not in _VOID:
                 self._hidden, self._hidden_depth = name, 1
             return
-        self._lines.wish(_breaks(name))
+        if breaks := _BREAKS.get(name):
+            self._lines.wish(breaks)
         if (begin := self._BEGIN.get(name)) is not None:
             begin(self, attributes)
 
@@ -268,7 +273,8 @@ class _Writer:
             return
         if (end := self._END.get(name)) is not None:
             end(self)
-        self._lines.wish(_breaks(name))
+        if breaks := _BREAKS.get(name):
+            self._lines.wish(breaks)
 
     def _begin_link(self, attributes: dict[str, str]) -> None:
         self._end_link()
@@ -375,9 +381,8 @@ class _Writer:
     }
 
 
-def _breaks(name: str) -> int:
-    """How many line ends there are at least before and behind an element."""
-    return 1 if name in _BLOCKS else 2 if name in _APART else 0
+def _is_hidden(attributes: dict[str, str]) -> bool:
+    return "hidden" in attributes or _INVISIBLE.search(attributes.get("style", "")) is not None
 
 
 def _bare(url: str) -> str:

@@ -269,6 +269,8 @@ class Connection(Wire):
         if exchange.is_waiting or self.is_paused:
             self._bound_input()
         elif count == _EVENTS_PER_TURN:
+            if self._replied:
+                self.patience.clear()  # it waits for us
             self._bound_input()
             self._loop.call_soon(self._look_again)
         elif not self._closing:
@@ -422,8 +424,12 @@ class Connection(Wire):
                 layer.close()
                 self._flush_tls()
             if not self.transport.is_closing():
-                self.transport.write_eof()
-                self.transport.resume_reading()
+                try:
+                    self.transport.write_eof()
+                except OSError:  # it was reset, and the event loop does not know it yet
+                    self.end()
+                else:
+                    self.transport.resume_reading()
         self._unsent = self.transport.get_write_buffer_size()
         seconds = self._settings.deadlines.close
         if self._drain_until is not None:
