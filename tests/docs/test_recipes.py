@@ -256,25 +256,24 @@ def test_how_fast_and_how_many(page: dict[str, Any]) -> None:
 
 
 async def test_metrics_by_opentelemetry(page: dict[str, Any]) -> None:
-    async with office() as there:
-        provider = there.provider(observer=page["telemetry"])
-        async with provider:
-            await provider.send(letter())
+    async with office() as there, MailService(there.provider(), observer=page["telemetry"]) as mail:
+        await mail.send(letter())
     data = page["reader"].get_metrics_data()
     assert data is not None
     (scope,) = data.resource_metrics[0].scope_metrics
     found = {metric.name: metric.data.data_points[0] for metric in scope.metrics}
     assert found["email.provider.smtp.send.total"].value == 1
     assert found["email.provider.smtp.send.total"].attributes["status"] == "success"
-    assert page["watched"].settings.observer is page["telemetry"]
+    assert page["watched"]._observer is page["telemetry"]
 
 
 async def test_metrics_by_an_observer(page: dict[str, Any]) -> None:
     metrics = page["metrics"]
-    assert page["counted"].settings.observer is metrics
+    assert page["counted"]._observer is metrics
     answers = [b"250 ok\r\n", b"250 ok\r\n", b"550 no\r\n"]
-    async with faking(MAIL=answers) as server, server.provider(observer=metrics) as provider:
-        bulk = await provider.send_bulk(letter(number) for number in range(3))
+    async with faking(MAIL=answers) as server, MailService(server.provider(), observer=metrics) as mail:
+        await mail.send(letter())
+        bulk = await mail.send_bulk(letter(number) for number in range(1, 3))
     assert len(bulk.failed) == 1
     lines = metrics.text().splitlines()
     assert lines[:3] == [

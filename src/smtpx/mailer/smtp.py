@@ -157,7 +157,8 @@ class SMTPProvider(BaseProvider):
         """With whoever is to look on at connections."""
         if self._observer is None:
             return settings
-        return replace(settings, observer=tell(self._observer.client_observer, settings.observer))
+        own = settings.observer
+        return replace(settings, observer=tell(self._observer.client_observer, own) or own)
 
     async def _send_all(self, messages: Sendables, ledger: Ledger) -> None:
         fed: deque[int] = deque()
