@@ -84,6 +84,8 @@ def test_b08_hosts(place: str, host: str, port: int) -> None:
         "smtp://[::1]x",
         "smtp://x[::1]",
         "smtp://[host]",
+        "smtp://[fe80::1%25eth0%0D%0A]",
+        "smtp://[fe80::1%25b%C3%BCcher]",
         "smtp://[]",
         "smtp://a,b",
         "smtp://a b",

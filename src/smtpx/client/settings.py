@@ -31,6 +31,7 @@ __all__ = ["ClientOptions", "ClientSettings", "Limits", "checked_host", "for_blo
 _PLACE = re.compile(r"(?:\[(?P<v6>[^][]+)\]|(?P<host>[^][:]+))(?::(?P<port>[0-9]{1,5}))?")
 _BAD_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _HOST = re.compile(r"[A-Za-z0-9_.\-\u00a1-\U0010ffff]+")
+_ZONE = re.compile(r"[A-Za-z0-9_.~:-]+")  # of an address that is local to a link: the name of an interface
 
 _SCHEMES: Mapping[str, tuple[Security, Dialect, int]] = {
     "smtp": (Security.OPPORTUNISTIC, SMTP, 25),
@@ -272,7 +273,9 @@ def checked_host(host: str, *, in_brackets: bool) -> str:
     """
     try:
         if in_brackets:
-            ipaddress.IPv6Address(host)  # with or without a %zone
+            zone = ipaddress.IPv6Address(host).scope_id
+            if zone is not None and _ZONE.fullmatch(zone) is None:
+                raise ValueError
         elif _HOST.fullmatch(host) is None:
             raise ValueError
         else:
