@@ -30,7 +30,7 @@ COUNT = 4
 QUICK = Retry(attempts=3, first_seconds=0.001, jitter_seconds=0)
 PIPELINING = b"250-fake.example\r\n250-8BITMIME\r\n250 PIPELINING\r\n"
 Outcome = SendResult | Exception
-Way = Callable[[Provider, list[Message]], Awaitable[list[Outcome]]]
+Way = Callable[[Any, list[Message]], Awaitable[list[Outcome]]]  # by a provider or a service
 
 
 def word(outcome: Outcome) -> str:
@@ -141,8 +141,8 @@ async def expect(
     fault: Fault,
     first: str,
     way: Way,
-    sender: Any,
-    servers: list[FakeServer],  # noqa: ANN401 - Provider or MailService
+    sender: Any,  # noqa: ANN401 - a provider or a service
+    servers: list[FakeServer],
 ) -> None:
     messages = letters(COUNT)
     if fault.text is not None:
@@ -190,9 +190,12 @@ async def test_with_a_service_that_tries_again(fault: Fault, way: str, ehlo: byt
 @each_way
 @each_fault
 async def test_with_a_second_provider(fault: Fault, way: str, ehlo: bytes) -> None:
-    async with broken(fault, ehlo) as (server, provider), faking() as other:
-        async with FailoverProvider([provider, other.provider()]) as both_of_them:
-            await expect(fault, fault.elsewhere, WAYS[way], both_of_them, [server, other])
+    async with (
+        broken(fault, ehlo) as (server, provider),
+        faking() as other,
+        FailoverProvider([provider, other.provider()]) as two,
+    ):
+        await expect(fault, fault.elsewhere, WAYS[way], two, [server, other])
 
 
 # Faults of TLS and login ----------------------------------------------------------------------------------------------
@@ -326,20 +329,19 @@ async def test_a_server_that_is_killed_under_load_loses_nothing_in_silence_and_g
         return word(outcome) != "temporary"
 
     async def sender(numbers: range) -> None:
-        for message in map(letter, numbers):
-            while not keep(message, (await one_by_one(service, [message]))[0]):
-                await asyncio.sleep(0.05)
+        for number in numbers:
+            await until_done(one_by_one, [letter(number)])
 
-    async def many(left: list[Message]) -> None:
+    async def until_done(way: Way, left: list[Message]) -> None:
         while left:
-            said = await in_bulk(service, left)
+            said = await way(service, left)
             left = [message for message, outcome in zip(left, said, strict=True) if not keep(message, outcome)]
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.01)
 
     server.start()
     try:
         tasks = [asyncio.create_task(sender(range(start, start + 25))) for start in range(1000, 9000, 1000)]
-        tasks.append(asyncio.create_task(many(letters(300))))
+        tasks.append(asyncio.create_task(until_done(in_bulk, letters(300))))
         for _ in range(4):
             before = server.count
             await eventually(lambda: server.count > before + 25, 30)  # noqa: B023 - called at once
