@@ -82,9 +82,18 @@ class Fault:
     text: str | None = None
 
 
-def _once(verb: str, answer: bytes | None, *words: str, name: str = "", **more: Any) -> Fault:  # noqa: ANN401
+def _once(
+    verb: str,
+    answer: bytes | None,
+    directly: str,
+    again: str,
+    elsewhere: str,
+    *,
+    name: str = "",
+    **more: Any,  # noqa: ANN401 - further fields
+) -> Fault:
     what = name or ("drops" if answer is None else answer.decode()[:3] or "stalls")
-    return Fault(f"{what} at {verb}", {verb: [answer]}, *words, **more)
+    return Fault(f"{what} at {verb}", {verb: [answer]}, directly, again, elsewhere, **more)
 
 
 FOR_NOW = ("temporary", "sent", "sent")

@@ -140,7 +140,6 @@ class Order:
             )
         return self.mail
 
-
     def write_ahead(self, server: Conversation, options: SendManyOptions) -> None:
         """Write a message that writes itself while the server is at work on those before it, and not in its turn."""
         with suppress(Exception):  # in its turn it is told
