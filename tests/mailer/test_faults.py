@@ -364,4 +364,5 @@ async def test_a_server_that_is_killed_under_load_loses_nothing_in_silence_and_g
     assert len(outcomes) == 8 * 25 + 300
     final = [said[-1] for said in outcomes.values()]
     assert {*map(word, final)} <= {"sent", "unknown"}
+    assert any(len(said) > 1 for said in outcomes.values())  # it was killed under load
     account_for([letter(number) for number in outcomes], final, server.subjects)
