@@ -246,6 +246,11 @@ def _server_plan(certificates: Certificates) -> Plan:
             "lockstep": {**strict, "smtpd_discard_ehlo_keywords": "pipelining, chunking"},
             "bare": {**strict, "smtpd_discard_ehlo_keywords": _EVERY_KEYWORD},
             "narrow": {**everyone, "message_size_limit": "50000"},
+            "narrow-silent": {
+                **everyone,
+                "message_size_limit": "50000",
+                "smtpd_discard_ehlo_keywords": "size, silent-discard",
+            },
         },
         mailboxes={
             "alice@example.test": "alice",

@@ -406,3 +406,14 @@ def test_what_may_fly() -> None:
     assert not can_fly(protocol, job("a", *(f"r{number}" for number in range(51))))
     assert not can_fly(protocol, job("a", body=b"x" * 65_537))
     assert not can_fly(protocol, job("a")._replace(content=Content(None)))
+
+
+@pytest.mark.parametrize("offers", ["PIPELINING", "PIPELINING,CHUNKING"])
+def test_a_refused_mail_is_all_there_is_to_say_of_its_recipients(offers: str) -> None:
+    content = "C: BDAT 3 LAST\nC: x\n" if "CHUNKING" in offers else "C: DATA\n"
+    text = envelope("a", reset=offers.endswith("CHUNKING")) + content
+    replies = "S: 250 reset\n" if offers.endswith("CHUNKING") else ""
+    replies += "S: 450 4.7.1 later\nS: 503 MAIL first\nS: 503 MAIL first\n"
+    run = Played(text + replies + "C: RSET\nS: 250 ok\n", job("a"), offers=offers)
+    assert isinstance(run["a"], TemporaryRefusal)
+    assert run["a"].result is None

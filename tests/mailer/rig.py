@@ -20,6 +20,7 @@ from tests.server.rig import Message as Received
 from tests.server.rig import Recorder, client_tls, fresh_server_tls, recorders, running
 
 __all__ = [
+    "CUT",
     "DROP",
     "STALL",
     "BulkAPI",
@@ -107,6 +108,9 @@ async def office(kind: type[Recorder] = Recorder, **options: Any) -> AsyncIterat
 
 STALL = b""  # says nothing more
 DROP = None  # closes
+_TOO_SOON = b"503 5.5.1 not yet\r\n"
+_BEHIND = {"RCPT": ("MAIL", "RCPT"), "DATA": ("RCPT",)}
+CUT = b"354 go"  # behind DATA: reads a little of the content, and closes
 Answer = bytes | None | Callable[[str], "bytes | None"]
 
 
@@ -116,6 +120,10 @@ class FakeServer:
     Args:
         answers: by verb (GREETING, EHLO, MAIL, RCPT, DATA, BODY, NOOP, RSET, QUIT): one answer for always, or a list,
             of which each is used once before the usual one. A function is given the line.
+
+    Attributes:
+        messages: what came whole.
+        taken: those of them that were not refused; whether somebody was told so is another question.
     """
 
     usual: Mapping[str, bytes] = {
@@ -129,6 +137,7 @@ class FakeServer:
         self.answers = answers
         self.lines: list[str] = []
         self.messages: list[bytes] = []
+        self.taken: list[bytes] = []
         self.connections = 0
         self.port = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -142,7 +151,7 @@ class FakeServer:
 
     async def start(self) -> None:
         """Listen, on the same port as before."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=1 << 25)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -172,15 +181,26 @@ class FakeServer:
             writer.transport.abort()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        verb, line = "GREETING", ""
+        verb, line, last = "GREETING", "", ""  # the last command of the envelope that was taken
         while True:
-            reply = self._answer(verb, line)
+            is_too_soon = verb in _BEHIND and last not in _BEHIND[verb]
+            reply = _TOO_SOON if is_too_soon else self._answer(verb, line)
+            if verb == "BODY" and (not reply or reply.startswith(b"2")):
+                self.taken.append(self.messages[-1])
             if reply is None:  # DROP
                 return
             if reply == STALL:
                 await reader.read()  # until it goes
                 return
+            if reply == CUT:
+                writer.write(CUT + b"\r\n")
+                await reader.readexactly(1000)
+                return
             writer.write(reply)
+            if verb in ("MAIL", "RCPT") and reply.startswith(b"2"):
+                last = verb
+            elif verb in ("MAIL", "RSET", "BODY"):
+                last = ""
             if verb == "QUIT":
                 await writer.drain()
                 return

@@ -120,6 +120,8 @@ class _Parcel:
 
     def refuse(self, answer: Answer) -> SMTPXError:
         """By the refusal of a command before the content, which concerns everybody who was accepted."""
+        if self._mail_refused is not None:
+            return self._mail_refused  # behind it, all that is said of recipients is that they are out of order
         self.tally.refuse_all(answer, answer.owed.stage)
         error = self.known_fate() or answer.refusal()
         error.result = error.result or self._result()
