@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from smtpx.errors import ConfigurationError
 from smtpx.message.attachments import Attachment
 from smtpx.message.compose import Finding, MessageError
+from smtpx.wire.syntax import escape
 
 if TYPE_CHECKING:
     import jinja2
@@ -108,7 +109,7 @@ class Templates:
                 markup = self._with_images(markup, self._images, images, missing)
             fields["html"] = markup
         if missing and not self._allow_missing:
-            raise MessageError([Finding.of("template", each, f"{name}: no image {each}") for each in missing])
+            raise MessageError([Finding.of("template", each, f"{name}: no image {escape(each)}") for each in missing])
         return Rendered(**fields, images=images, missing=tuple(missing))
 
     def _named(self, name: str) -> "list[jinja2.Template]":
@@ -178,8 +179,11 @@ class _SubjectBlock:
 
 def _inside(directory: Path, name: str) -> Path | None:
     """The file of a relative path in a directory; None if it is not there, or not in it."""
-    path = (directory / name.partition("?")[0]).resolve()
-    return path if path.is_relative_to(directory) and path.is_file() else None
+    try:
+        path = (directory / name.partition("?")[0]).resolve()
+        return path if path.is_relative_to(directory) and path.is_file() else None
+    except (OSError, ValueError):  # too long, or with a NUL: no name of a file
+        return None
 
 
 def _environment(source: "Path | Mapping[str, str] | jinja2.Environment") -> "jinja2.Environment":
