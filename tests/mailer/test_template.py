@@ -83,6 +83,13 @@ def test_a_directory(tmp_path: Path) -> None:
         Templates(tmp_path / "t.html")
 
 
+@pytest.mark.parametrize("part", ["part.html", "part.HTML", "part.html.j2", "part.jinja", "part", "part.txt.html"])
+def test_what_a_page_includes_and_imports_is_escaped_too(part: str) -> None:
+    sources = {part: "{{ a }}", f"macros.{part}": "{% macro m(x) %}[{{ x }}]{% endmacro %}"}
+    sources["t.html"] = f"{{% import 'macros.{part}' as parts %}}{{{{ parts.m(a) }}}}{{% include '{part}' %}}"
+    assert render(sources, a="<b>").html == "[&lt;b&gt;]&lt;b&gt;"
+
+
 def test_an_environment_of_ones_own() -> None:
     environment = jinja2.Environment(loader=jinja2.DictLoader({"t.txt": "{{ a }}!"}), autoescape=True)
     assert Templates(environment).render("t", {}).fields == {"text": "!"}

@@ -60,7 +60,8 @@ class Templates:
     """Templates for messages. `welcome` is `welcome.html`, `welcome.txt`, or both; a name with its suffix is that one.
 
     The subject is the block `subject` of either; in text it stands nowhere else, in HTML it stays where it is, such as
-    in `<title>`. What is put into HTML is escaped. A variable that is not there is an error.
+    in `<title>`. A variable that is not there is an error. What is put into a template is escaped in all but `.txt`: in
+    HTML, and in what it includes or imports, unless that is a `.txt`, which is for text only.
 
     Args:
         source: a directory, templates by name, or a Jinja2 environment of yours, which then decides on escaping.
@@ -205,7 +206,7 @@ def _environment(source: "Path | Mapping[str, str] | jinja2.Environment") -> "ji
         raise TypeError(f"templates are a Path, a mapping or an Environment, not {type(source).__name__}")
     return jinja2.Environment(
         loader=loader,
-        autoescape=jinja2.select_autoescape((*(each[1:] for each in _HTML_SUFFIXES), "xml"), default=False),
+        autoescape=jinja2.select_autoescape((), ("txt",), default=True),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
