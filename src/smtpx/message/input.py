@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, cast
@@ -46,7 +46,7 @@ class Alternative:
         TypeError: for other content.
     """
 
-    content: str | bytes
+    content: str | bytes = field(repr=False)
     type: str
     encoding: Encoding | None = None
 
