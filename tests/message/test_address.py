@@ -257,7 +257,7 @@ def test_what_is_written_is_read(parties: list[Address | Group]) -> None:
         assert sifted.addresses == tuple(parties)
 
 
-@given(NAMES.filter(lambda name: "=?" not in name))
+@given(NAMES.filter(lambda name: "=?" not in name and "  " not in name))  # it does not quote two blanks
 def test_what_the_standard_library_writes_is_read(name: str) -> None:
     assert read_address(formataddr((name.strip(" "), "a@b"))) == Address(name, AB)
 

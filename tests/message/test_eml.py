@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smtpx.message import fields
-from smtpx.message.address import Address, Group
+from smtpx.message.address import Address, Group, addresses_of
 from smtpx.message.eml import Defect, Eml, EmlLimits, Raw
 from smtpx.message.headers import address_of
 from smtpx.message.sendable import Posting
@@ -312,9 +312,19 @@ OCTETS = st.binary(max_size=300) | st.lists(
 ).map(b"".join)
 
 
+@pytest.mark.parametrize("local", [b"\0", b"a\rb", b"a\0b"])
+def test_nobody_is_sent_mail_by_an_address_that_can_not_be_read(local: bytes) -> None:
+    eml = Eml(b"From: a@x.example\r\nTo: %s@x.example\r\n\r\nhello\r\n" % local)
+    assert eml.to == ()
+    with pytest.raises(ValueError, match=r"To: something that can't be read"):
+        eml.posting()
+
+
 @given(OCTETS)
 @example(b"Bcc: a@b\nx\nTo: c@d\n")
 @example(b"From: a@b\rBcc: x@y\n\n\r")
+@example(b"To:\0\r@0\nFrom:!@0")
+@example(b"To:\0\r:!@0\nFrom:!@0")
 def test_whatever_comes(octets: bytes) -> None:
     eml = Eml(octets, EmlLimits(max_parts=5, max_depth=3, max_headers=10))
     assert bytes(eml) == octets
@@ -342,7 +352,8 @@ def test_whatever_comes(octets: bytes) -> None:
     assert posting.recipients
     assert sent.count(b"\n") == sent.count(b"\r\n") == sent.count(b"\r")
     assert Eml(sent).bcc == ()
-    assert Eml(sent).to == eml.to
+    sent_to, own_to = ([each.mailbox for each in addresses_of(parsed.to)] for parsed in (Eml(sent), eml))
+    assert sent_to == own_to
 
 
 ODD = b"".join(

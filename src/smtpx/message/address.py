@@ -181,6 +181,8 @@ def fold_key(mailbox: Mailbox) -> tuple[str, str]:
 
 
 def _mailbox(text: str, position: int = 0) -> Mailbox:
+    if "\ufffd" in text:  # a control character, or octets in no charset that we know: whoever it was, it is not this
+        raise AddressError(f"something that can't be read in {escape(text)}", position)
     try:
         return Mailbox.parse(text)
     except WireError as error:
