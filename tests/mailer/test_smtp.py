@@ -604,18 +604,32 @@ async def test_g02_trouble_with_rset_behind_the_message_is_no_failure(answer: by
         for number in range(2):
             assert (await provider.send(letter(number))).accepted
         assert [subject_of(each) for each in server.messages] == ["Letter 0", "Letter 1"]
+        assert "RSET" not in server.lines  # behind a message that was taken nothing is left to forget
+        server.answers["RCPT"] = [b"550 no\r\n"]
+        with pytest.raises(PermanentRefusal):
+            await provider.send(letter(2))
+        assert (await provider.send(letter(3))).accepted
+        assert "RSET" in server.lines
+        assert [subject_of(each) for each in server.messages[2:]] == ["Letter 3"]
 
 
-async def test_g03_a_body_that_breaks_off_is_never_delivered() -> None:
+@pytest.mark.parametrize(("rounds", "begins"), [(0, False), (1, True)])  # looked through, then on the wire
+async def test_g03_a_body_that_breaks_off_is_never_delivered(rounds: int, begins: bool) -> None:
+    left = rounds
+
     class Breaking(Note):
         def octets(self, *, eight_bit: bool, utf8: bool) -> Iterator[bytes]:
+            nonlocal left
             yield b"Subject: x\r\n\r\n"
             yield b"half of it\r\n" * 200_000
-            raise ValueError("the disk is gone")
+            left -= 1
+            if left < 0:
+                raise ValueError("the disk is gone")
 
     async with faking() as server, server.provider() as provider:
         with pytest.raises(ValueError, match="disk"):
             await provider.send(Breaking())
+        assert ("DATA" in server.lines) is begins
         assert (await provider.send(letter())).accepted
         assert len(server.messages) == 1
 

@@ -17,15 +17,30 @@ LISTS = sorted(Path(__file__).parent.glob("*.txt"))
 LATER = {"relay", "mailer", "inbox", "adapters"}
 MOST_WORDS = 12
 
+_FAILING = frozenset({"raises", "fail", "warns", "Dialogue", "ScriptedServer"})  # the last two know what has to come
 _DECISION = re.compile(r"\|\s*(\d+)\s*\|")
 _PLACES = re.compile(r"decision\s+\S+|later:\s*\S+|[^\s\[]+\[[^\]]*\]|\S+")
 _TEST = re.compile(r"(?P<path>[^:\[]+\.py)::(?:\w+::)?(?P<name>\w+)(?:\[(?P<parameter>[^\]]*)\])?")
 
 
 @cache
-def _functions(path: Path) -> frozenset[str]:
+def _functions(path: Path) -> dict[str, bool]:
+    """The functions of a file by name, and whether each could fail: it asserts, or calls one here that does."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    made = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    calls = {node.name: {_called(each) for each in ast.walk(node)} for node in made}
+    failing = {node.name for node in made if any(isinstance(each, ast.Assert) for each in ast.walk(node))}
+    failing |= {name for name, called in calls.items() if called & _FAILING}
+    while more := {name for name, called in calls.items() if called & failing} - failing:
+        failing |= more
+    return {name: name in failing for name in calls}
+
+
+def _called(node: ast.AST) -> str:
+    """What a node calls: `f` of `f()` and of `x.f()`."""
+    if not isinstance(node, ast.Call):
+        return ""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
 @cache
@@ -52,6 +67,8 @@ def _wrong_place(place: str, root: Path) -> str | None:
         return "no such file"
     if not match["name"].startswith("test") or match["name"] not in _functions(path):
         return "no such test"
+    if not _functions(path)[match["name"]]:
+        return "a test that can't fail"
     if match["parameter"] and match["parameter"] not in path.read_text(encoding="utf-8"):
         return "no such parameter"
     return None
@@ -96,6 +113,7 @@ def test_what_a_list_names_is_there(path: Path) -> None:
         ("A1 | a | decision 7\nA1 | b | decision 7", "4: A1 is there twice"),
         ("A1 | a | tests/test_x.py::test_three", "no such test"),
         ("A1 | a | tests/test_x.py::helper", "no such test"),
+        ("A1 | a | tests/test_x.py::test_idle", "a test that can't fail"),
         ("A1 | a | tests/test_x.py::test_one[R05]", "no such parameter"),
         ("A1 | a | tests/test_z.py::test_one", "no such file"),
         ("A1 | a | tests/dialogues/e.txt", "no such dialogue"),
@@ -108,7 +126,9 @@ def test_what_is_not_there_is_noticed(line: str, error: str | None, tmp_path: Pa
     (tmp_path / "tests" / "dialogues").mkdir(parents=True)
     (tmp_path / "tests" / "dialogues" / "d.txt").touch()
     (tmp_path / "tests" / "test_x.py").write_text(
-        "def helper(): ...\ndef test_one(): ...\nclass Cases:\n    async def test_two(self): 'id'\n", encoding="utf-8"
+        "def helper(x): assert x\ndef test_one(): helper(1)\ndef test_idle(): print('x')\n"
+        "class Cases:\n    async def test_two(self):\n        with pytest.raises(E, match='id'): f()\n",
+        encoding="utf-8",
     )
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "decisions.md").write_text("| # | q |\n|---|---|\n| 7 | x |\n", encoding="utf-8")
