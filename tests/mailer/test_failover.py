@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from smtpx.mailer.failover import FailoverError, FailoverProvider, RoundRobinPro
 from smtpx.mailer.local import MemoryProvider
 from smtpx.mailer.provider import HealthState, NotTriedError, Probe, ProviderClosedError, is_unknown
 from smtpx.message.attachments import Attachment
+from smtpx.message.compose import Message
 from smtpx.message.sendable import Sendable
 from smtpx.wire.reply import Reply
 from tests.mailer.rig import BulkAPI, faking, letter, letters, result_for, subject_of, theirs
@@ -169,6 +171,22 @@ async def test_p02_of_a_bulk_only_those_that_were_not_sent_go_on() -> None:
         assert told == [0, 1, 2, 3, 4]
     assert [each.subject for each in second.outbox] == ["Letter 3", "Letter 4"]
     assert len(api.calls) == 1
+
+
+@pytest.mark.parametrize("kind", [FailoverProvider, RoundRobinProvider])
+async def test_a_source_that_breaks_off_is_raised_behind_what_it_gave(kind: type[FailoverProvider]) -> None:
+    def breaking() -> Iterator[Message]:
+        yield from letters(2)
+        raise RuntimeError("the database is gone")
+
+    first, second = MemoryProvider(), MemoryProvider()
+    first.fail(ConnectError("down"), times=None)
+    told: list[tuple[int, bool]] = []
+    async with kind([first, second]) as provider:
+        with pytest.raises(RuntimeError, match="database"):
+            await provider.send_bulk(breaking(), on_outcome=lambda each: told.append((each.index, each.error is None)))
+    assert told == [(0, True), (1, True)]
+    assert sorted(each.subject for each in second.outbox) == ["Letter 0", "Letter 1"]
 
 
 @pytest.mark.parametrize("tells", [True, False])

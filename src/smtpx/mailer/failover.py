@@ -195,12 +195,21 @@ class FailoverProvider(BaseProvider):
     async def _send_all(self, messages: Sendables, ledger: Ledger) -> None:
         """In rounds: each message goes to the next provider of its route, together with others that go there."""
         journeys: list[_Journey] = []
-        async for message in each_of(messages):
-            index = ledger.take(message)
-            try:
-                journeys.append(_Journey(index, self.prepare(message), self._route()))
-            except Exception as error:
-                ledger.settle(index, error)
+        source_failed: Exception | None = None
+        try:
+            async for message in each_of(messages):
+                index = ledger.take(message)
+                try:
+                    journeys.append(_Journey(index, self.prepare(message), self._route()))
+                except Exception as error:
+                    ledger.settle(index, error)
+        except Exception as error:
+            source_failed = error
+        await self._send_rounds(journeys, ledger)
+        if source_failed is not None:
+            raise source_failed
+
+    async def _send_rounds(self, journeys: "list[_Journey]", ledger: Ledger) -> None:
         while journeys:
             groups: dict[_Member, list[_Journey]] = {}
             for each in journeys:
