@@ -26,6 +26,7 @@ from smtpx.mailer.circuit_breaker import BreakerOpenError, CircuitBreaker
 from smtpx.mailer.failover import FailoverError, FailoverProvider, RoundRobinProvider, another_may
 from smtpx.mailer.local import MemoryProvider
 from smtpx.mailer.provider import HealthState, NotTriedError, Probe, ProviderClosedError, is_unknown
+from smtpx.message.attachments import Attachment
 from smtpx.message.sendable import Sendable
 from smtpx.wire.reply import Reply
 from tests.mailer.rig import BulkAPI, faking, letter, letters, result_for, subject_of, theirs
@@ -389,6 +390,29 @@ async def test_two_real_servers_of_which_one_is_down_and_one_loses_the_connectio
                 await provider.send(letter(4))
         await down.start()
     assert [subject_of(each) for each in shaky.messages] == ["Letter 1", "Letter 2", "Letter 3"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "keyword"),
+    [
+        ({"to": "jürgen@home.example"}, "SMTPUTF8"),
+        ({"attachments": [Attachment.of_message(b"Subject: x\r\n\r\n\xc3\xa4\r\n")]}, "8BITMIME"),
+    ],
+)
+async def test_a_server_without_what_a_message_needs_is_passed_by(fields: dict[str, Any], keyword: str) -> None:
+    able = b"250-able.example\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
+    async with faking(EHLO=b"250 old.example\r\n") as old, faking(EHLO=able) as new:
+        async with FailoverProvider([old.provider(), new.provider()]) as provider:
+            assert (await provider.send(letter(1, **fields))).accepted
+            (outcome,) = (await provider.send_bulk([letter(2, **fields)])).outcomes
+            assert outcome.error is None
+        async with old.provider() as alone:
+            with pytest.raises(UnsupportedError) as caught:
+                await alone.send(letter(3, **fields))
+            assert caught.value.keyword == keyword
+            assert (await alone.send(letter(4))).accepted
+    assert [subject_of(each) for each in new.messages] == ["Letter 1", "Letter 2"]
+    assert [subject_of(each) for each in old.messages] == ["Letter 4"]
 
 
 async def test_whoever_looks_on_is_told_of_each_step_and_the_members_keep_quiet() -> None:

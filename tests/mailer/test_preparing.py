@@ -1,6 +1,7 @@
 """What is done to a message before anything else."""
 
 from datetime import UTC, datetime
+from email.message import EmailMessage
 
 import pytest
 
@@ -37,8 +38,9 @@ def test_complete_has_sender_date_and_id_and_keeps_those_it_had() -> None:
     assert complete(note, FROM) is note
     with pytest.raises(MessageError, match="From is missing"):
         complete(letter(from_=()))
-    with pytest.raises(LocalProtocolError, match="bytes has not"):
-        complete(b"x")  # type: ignore[arg-type]
+    for thing in (b"x", EmailMessage()):
+        with pytest.raises(LocalProtocolError, match=rf"not {type(thing).__name__}; Raw of smtpx\.message\.eml"):
+            complete(thing)  # type: ignore[arg-type]
 
 
 def test_limits_hold_for_every_kind() -> None:

@@ -11,6 +11,7 @@ import pytest
 from smtpx.errors import ConfigurationError
 from smtpx.mailer.template import Rendered, Templates
 from smtpx.message.compose import Message, MessageError
+from smtpx.wire.syntax import escape
 
 
 def render(sources: dict[str, str], name: str = "t", /, **context: Any) -> Rendered:
@@ -82,6 +83,13 @@ def test_a_directory(tmp_path: Path) -> None:
         Templates(tmp_path / "t.html")
 
 
+@pytest.mark.parametrize("part", ["part.html", "part.HTML", "part.html.j2", "part.jinja", "part", "part.txt.html"])
+def test_what_a_page_includes_and_imports_is_escaped_too(part: str) -> None:
+    sources = {part: "{{ a }}", f"macros.{part}": "{% macro m(x) %}[{{ x }}]{% endmacro %}"}
+    sources["t.html"] = f"{{% import 'macros.{part}' as parts %}}{{{{ parts.m(a) }}}}{{% include '{part}' %}}"
+    assert render(sources, a="<b>").html == "[&lt;b&gt;]&lt;b&gt;"
+
+
 def test_an_environment_of_ones_own() -> None:
     environment = jinja2.Environment(loader=jinja2.DictLoader({"t.txt": "{{ a }}!"}), autoescape=True)
     assert Templates(environment).render("t", {}).fields == {"text": "!"}
@@ -135,12 +143,12 @@ def test_local_images_become_inline_parts(images: Path) -> None:
     message.with_(html=(rendered.html or "").replace("cid:own", "")).check(strict=True)
 
 
-@pytest.mark.parametrize("name", ["nothing.png", "../secret.png", "/etc/passwd", "sub"])
+@pytest.mark.parametrize("name", ["nothing.png", "../secret.png", "/etc/passwd", "sub", "a\0b.png", "x" * 5_000])
 def test_1_3_a_missing_image_is_an_error_unless_allowed(images: Path, name: str) -> None:
     sources = {"t.html": f"<img src='{name}'><img src='logo.png'>"}
     with pytest.raises(MessageError) as caught:
         Templates(sources, images=images).render("t", {})
-    assert caught.value.findings[0].text == f"t: no image {name}"
+    assert caught.value.findings[0].text == f"t: no image {escape(name)}"
     rendered = Templates(sources, images=images, allow_missing_images=True).render("t", {})
     assert rendered.missing == (name,)
     assert rendered.html == f"<img src='{name}'><img src=\"cid:1.logo.png\">"

@@ -59,6 +59,7 @@ def test_p11_names_without_paths_and_controls(name: str) -> None:
         ({"content_id": "a b"}, "content_id"),
         ({"content_id": "<a@b>"}, "content_id"),
         ({"content_id": "a\r\nb"}, "content_id"),
+        ({"content_id": "a" * 901}, "content_id"),
         ({"disposition": "hidden"}, "disposition"),
         ({"description": "a\r\nb"}, "description"),
         ({"language": "a\r\nb"}, "language"),

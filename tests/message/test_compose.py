@@ -11,7 +11,7 @@ import pytest
 
 import smtpx
 from smtpx.message.attachments import Attachment
-from smtpx.message.compose import Message, MessageError, MessageFields
+from smtpx.message.compose import Alternative, Message, MessageError, MessageFields
 from smtpx.wire.address import NULL_SENDER
 
 GOOD: dict[str, Any] = {"from_": "a@b.example", "to": "c@d.example", "text": "x"}
@@ -57,6 +57,19 @@ def test_equal_values() -> None:
     assert repr(Message(subject="Hi", bulk=True)) == "Message(subject='Hi', bulk=True)"
     message = Message(**GOOD, attachments=[Attachment(b"x", "x")])
     assert pickle.loads(pickle.dumps(message)) == message == copy.deepcopy(message) == copy.copy(message)  # noqa: S301
+
+
+def test_what_it_says_is_not_shown() -> None:
+    said: dict[str, Any] = {"text": "secret", "html": "<b>secret", "alternatives": [Alternative("secret", "text/x")]}
+    shown = repr(Message(to="c@d.example", **said))
+    assert "text=<6 characters>, html=<9 characters>" in shown
+    assert "secret" not in shown
+
+
+def test_what_is_not_there_yet_is_no_finding_about_the_sender() -> None:
+    with pytest.raises(MessageError) as caught:
+        Message(to="nobody", subject="x", text="y")
+    assert [each.field for each in caught.value.findings] == ["to"]
 
 
 def test_with() -> None:

@@ -183,3 +183,9 @@ def test_alternatives(content: Any, media_type: str, encoding: Any, error: type[
     assert take("alternatives", [good]) == (good,)
     with pytest.raises(error):
         Alternative(content, media_type, encoding)
+
+
+def test_a_cid_fits_into_a_line() -> None:
+    take("inline", {"a" * 600: b"x"})
+    with pytest.raises(ValueError, match="a cid is up to 600"):
+        take("inline", {"a" * 601: b"x"})

@@ -17,7 +17,10 @@ def test_parse(text: str, name: str, parameters: tuple[tuple[str, str], ...]) ->
     assert parse_media_type(text) == (name, parameters)
 
 
-@pytest.mark.parametrize("text", ["", "text", "text/", "/x", "text/plain\r\nBcc: x", "text/plain; x", "text/plain y"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "text", "text/", "/x", "text/plain\r\nBcc: x", "text/plain; x", "text/plain y", f"text/{'x' * 128}"],
+)
 def test_what_is_none(text: str) -> None:
     with pytest.raises(ValueError, match="not a media type"):
         parse_media_type(text)

@@ -1,6 +1,7 @@
 """What a caller hands over, made into an envelope and content."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
@@ -206,6 +207,7 @@ class Source:
 
         Raises:
             LocalProtocolError: for a CR or LF that stands alone, or a message object that can't be written.
+            UnsupportedError: for a message that can't be written for this server.
         """
         self._round = None
         if self.sendable is not None:
@@ -241,7 +243,7 @@ class Source:
             try:
                 self._scanned = _look_through(message, eight_bit=eight_bit, utf8=utf8)
             except ValueError as error:
-                raise _local(error, "body") from error
+                raise _lacking(message, error, eight_bit=eight_bit, utf8=utf8) from error
         return self._scanned
 
     def _flat(self, *, eight_bit: bool, utf8: bool) -> Content:
@@ -331,6 +333,16 @@ def _stamped(message: Sendable) -> Sendable:
 def _local(error: ValueError, stage: str) -> SMTPXError:
     """What is wrong with a message, as an error of ours."""
     return error if isinstance(error, SMTPXError) else LocalProtocolError(str(error), stage=stage)
+
+
+def _lacking(message: Sendable, error: ValueError, *, eight_bit: bool, utf8: bool) -> SMTPXError:
+    """Why a message can't be written so: the server lacks an extension that it needs, or it is the message itself."""
+    for keyword, missing, eight_bit_too in (("SMTPUTF8", not utf8, eight_bit), ("8BITMIME", not eight_bit, True)):
+        with suppress(ValueError):
+            if missing:
+                _look_through(message, eight_bit=eight_bit_too, utf8=True)
+                return UnsupportedError(str(error), keyword=keyword, stage="body")
+    return _local(error, "body")
 
 
 def _is_streamed(message: object) -> bool:

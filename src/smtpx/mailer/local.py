@@ -37,7 +37,7 @@ class Sent:
 
     sender: str
     recipients: tuple[str, ...]
-    octets: bytes
+    octets: bytes = field(repr=False)
     message: Sendable
     wishes: Mapping[str, Any] = field(default_factory=dict[str, Any])
 

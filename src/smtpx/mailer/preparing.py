@@ -68,7 +68,10 @@ def complete(
         LocalProtocolError: it is no message, or beyond the limits.
     """
     if not is_sendable(message):
-        raise LocalProtocolError(f"a message has posting() and octets(), and {type(message).__name__} has not")
+        given = type(message).__name__
+        known = isinstance(message, bytes | bytearray | memoryview) or hasattr(message, "get_all")
+        hint = "; Raw of smtpx.message.eml makes one of it" if known else ""
+        raise LocalProtocolError(f"a Message or the like is sent, with posting() and octets(), not {given}{hint}")
     if not isinstance(message, Message):
         if limits is not _NONE:
             _check_other(message, limits)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from smtpx.errors import ConfigurationError
 from smtpx.message.attachments import Attachment
 from smtpx.message.compose import Finding, MessageError
+from smtpx.wire.syntax import escape
 
 if TYPE_CHECKING:
     import jinja2
@@ -59,7 +60,8 @@ class Templates:
     """Templates for messages. `welcome` is `welcome.html`, `welcome.txt`, or both; a name with its suffix is that one.
 
     The subject is the block `subject` of either; in text it stands nowhere else, in HTML it stays where it is, such as
-    in `<title>`. What is put into HTML is escaped. A variable that is not there is an error.
+    in `<title>`. A variable that is not there is an error. What is put into a template is escaped in all but `.txt`: in
+    HTML, and in what it includes or imports, unless that is a `.txt`, which is for text only.
 
     Args:
         source: a directory, templates by name, or a Jinja2 environment of yours, which then decides on escaping.
@@ -108,7 +110,7 @@ class Templates:
                 markup = self._with_images(markup, self._images, images, missing)
             fields["html"] = markup
         if missing and not self._allow_missing:
-            raise MessageError([Finding.of("template", each, f"{name}: no image {each}") for each in missing])
+            raise MessageError([Finding.of("template", each, f"{name}: no image {escape(each)}") for each in missing])
         return Rendered(**fields, images=images, missing=tuple(missing))
 
     def _named(self, name: str) -> "list[jinja2.Template]":
@@ -178,8 +180,11 @@ class _SubjectBlock:
 
 def _inside(directory: Path, name: str) -> Path | None:
     """The file of a relative path in a directory; None if it is not there, or not in it."""
-    path = (directory / name.partition("?")[0]).resolve()
-    return path if path.is_relative_to(directory) and path.is_file() else None
+    try:
+        path = (directory / name.partition("?")[0]).resolve()
+        return path if path.is_relative_to(directory) and path.is_file() else None
+    except (OSError, ValueError):  # too long, or with a NUL: no name of a file
+        return None
 
 
 def _environment(source: "Path | Mapping[str, str] | jinja2.Environment") -> "jinja2.Environment":
@@ -201,7 +206,7 @@ def _environment(source: "Path | Mapping[str, str] | jinja2.Environment") -> "ji
         raise TypeError(f"templates are a Path, a mapping or an Environment, not {type(source).__name__}")
     return jinja2.Environment(
         loader=loader,
-        autoescape=jinja2.select_autoescape((*(each[1:] for each in _HTML_SUFFIXES), "xml"), default=False),
+        autoescape=jinja2.select_autoescape((), ("txt",), default=True),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )

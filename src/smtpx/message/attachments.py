@@ -29,7 +29,7 @@ Disposition: TypeAlias = Literal["attachment", "inline"]
 
 MESSAGE = "message/rfc822"
 _LARGE_BYTES = 1 << 20
-_CONTENT_ID = re.compile(r"[!-;=?-~]+")  # printable ASCII without angle brackets
+_CONTENT_ID = re.compile(r"[!-;=?-~]{1,900}")  # printable ASCII without angle brackets; a line holds it
 _LANGUAGE = re.compile(r"[A-Za-z0-9]{1,8}(?:-[A-Za-z0-9]{1,8})*(?:, ?[A-Za-z0-9]{1,8}(?:-[A-Za-z0-9]{1,8})*)*")
 
 
@@ -92,7 +92,7 @@ class Attachment:
         if self.media_type.name.startswith("multipart/"):
             raise ValueError("type: an attachment has no parts: attach them one by one, or a whole message")
         if self.content_id is not None and _CONTENT_ID.fullmatch(self.content_id) is None:
-            raise ValueError(f"content_id: ASCII without blanks and angle brackets: {escape(self.content_id)}")
+            raise ValueError(f"content_id: up to 900 of ASCII, no blanks and angle brackets: {escape(self.content_id)}")
         if self.disposition not in ("attachment", "inline"):
             raise ValueError(f'disposition: "attachment" or "inline", not {escape(str(self.disposition))}')
         if self.description is not None and has_controls(self.description):

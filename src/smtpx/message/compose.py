@@ -193,7 +193,8 @@ class Message:
             except ValueError as error:
                 findings.append(Finding.of(name, value, str(error).removeprefix(f"{name}: ")))
         if findings:
-            raise MessageError([*findings, *findings_of(self, except_for={each.field for each in findings})])
+            known = {"from_", *(each.field for each in findings)}  # who sends it may give it a sender
+            raise MessageError([*findings, *findings_of(self, except_for=known)])
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Message does not change: message.with_({name}=...) gives another one")
@@ -211,7 +212,8 @@ class Message:
         return hash((self.from_, self.to, self.subject, self.message_id))
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
+        """What it says is not shown: links to reset a password and the like should not get into logs."""
+        told = ", ".join(f"{name}={_shown(name, value)}" for name, value in self.__dict__.items())
         return f"Message({told})"
 
     def with_(self, **changes: Unpack[MessageFields]) -> "Self":
@@ -341,3 +343,7 @@ class Message:
     def is_streamed(self) -> bool:
         """Whether something large is in it that is read when it is written."""
         return any(each.is_streamed for each in (*self.attachments, *self.inline.values()))
+
+
+def _shown(name: str, value: object) -> str:
+    return f"<{len(cast('str', value))} characters>" if name in ("text", "html") else repr(value)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, cast
@@ -17,7 +17,7 @@ from smtpx.wire.syntax import escape
 
 __all__ = ["READERS", "Alternative", "HeaderField", "RawHeader"]
 
-_CID = re.compile(r"[A-Za-z0-9!#$*+/=^_`{|}~.@-]+")
+_CID = re.compile(r"[A-Za-z0-9!#$*+/=^_`{|}~.@-]{1,600}")  # with a domain it has to fit into a line
 _SEED = re.compile(r"[A-Za-z0-9'()+_,./:=?-]{1,60}")  # RFC 2046 5.1.1, without the blank
 _LANGUAGE = re.compile(r"[A-Za-z0-9]{1,8}(?:-[A-Za-z0-9]{1,8})*(?:, ?[A-Za-z0-9]{1,8}(?:-[A-Za-z0-9]{1,8})*)*")
 _ID = re.compile(r"<[^<>]*>|[^<>\s,]+")
@@ -46,7 +46,7 @@ class Alternative:
         TypeError: for other content.
     """
 
-    content: str | bytes
+    content: str | bytes = field(repr=False)
     type: str
     encoding: Encoding | None = None
 
@@ -234,7 +234,7 @@ def _inline(name: str, value: "Mapping[str, Attachment | Path | bytes]") -> dict
     found = dict[str, Attachment]()
     for cid, content in value.items():
         if _CID.fullmatch(cid) is None:
-            raise ValueError(f"a cid is ASCII letters, digits and some marks: {escape(cid)}")
+            raise ValueError(f"a cid is up to 600 ASCII letters, digits and some marks: {escape(cid)}")
         if isinstance(content, bytes):
             found[cid] = Attachment(content, type=_image_type(cid, content))
         else:

@@ -13,6 +13,7 @@ UNKNOWN = "application/octet-stream"
 _WORD = r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+"
 _TYPE = re.compile(rf"({_WORD}/{_WORD})[ \t]*")
 _PARAMETER = re.compile(rf';[ \t]*({_WORD})=({_WORD}|"(?:[^"\\]|\\.)*")[ \t]*')
+_MAX_NAME_CHARS = 127  # RFC 6838 4.2, on each side of the slash
 # What Python does not know in all its versions.
 _ALSO = {
     ".7z": "application/x-7z-compressed",
@@ -55,7 +56,7 @@ def parse_media_type(text: str) -> MediaType:
         ValueError: if it is none.
     """
     match = _TYPE.match(text)
-    if match is None or has_controls(text):
+    if match is None or has_controls(text) or max(map(len, match[1].split("/"))) > _MAX_NAME_CHARS:
         raise ValueError(f"not a media type: {escape(text)}")
     name, position, parameters = match[1].lower(), match.end(), dict[str, str]()
     while parameter := _PARAMETER.match(text, position):
