@@ -169,7 +169,10 @@ BROKEN: dict[str, tuple[Breaks, ...]] = {
         _set("smtpx.protocol.server:ServerProtocol.count_junk", lambda _: False),
         _set("smtpx.protocol.reception:Reception._fail_chunk", lambda self, reply: self._machine.reply(reply)),
     ),
-    "urls": (_set("smtpx.client.settings:_HOST", __import__("re").compile(".*")),),
+    "urls": (
+        _set("smtpx.client.settings:_HOST", __import__("re").compile(".*")),
+        _set("smtpx.client.settings:_ZONE", __import__("re").compile("(?s:.*)")),
+    ),
 }
 
 
